@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The policy as data: what the configuration and the service profiles say, in the form in which the
+ * filters ask it. Built once per configuration generation by the configuration module, then only read.
+ */
+#ifndef FILTERS_POLICY_H
+#define FILTERS_POLICY_H
+
+#include "filters/hostset.h"
+#include "gateway/exchange.h"
+
+/* X(symbol, name) */
+#define DESTINATION_CLASSES(X)                                                                     \
+    X(UNKNOWN, "unknown")                                                                          \
+    X(SERVICE, "service")                                                                          \
+    X(CLINIC, "clinic")                                                                            \
+    X(SYSTEM, "system")                                                                            \
+    X(RELEASED, "released")                                                                        \
+    X(DENIED, "denied")
+enum destination_class {
+#define X(symbol, name) CLASS_##symbol,
+    DESTINATION_CLASSES(X)
+#undef X
+};
+const char *destination_class_name(enum destination_class value);
+
+/* How the connections to a listed host are treated: the `tag` of a hostset entry. */
+enum treatment { TREAT_INSPECT, TREAT_SPLICE };
+
+/* "host/path*": a host pattern of hostset.h, then a path in which * stands for any bytes. */
+struct url_pattern {
+    char *host;       /* the pattern as written */
+    char *path;       /* begins with '/'; "/" followed by "*" when only the host was written */
+    struct rule rule;
+};
+/* `target` is path and query. Host case and a trailing dot do not matter. */
+bool url_pattern_matches(const struct url_pattern *pattern, struct span host, struct span target);
+/* From "host" or "host/path"; false with a message (static storage) when it is not one. */
+bool url_pattern_parse(struct span text, struct rule rule, struct url_pattern *pattern,
+                       const char **error);
+
+/* A header field that a profile sets on requests to some hosts (tenant restriction). */
+struct tenant_header {
+    char *name;
+    char *value;
+    struct hostset *hosts;
+};
+
+struct port_range {
+    uint16_t first, last;
+};
+
+struct service {
+    char *name;  /* "zoom" */
+    char *title; /* "Zoom", for the page and the log's reader */
+    struct hostset *hosts;       /* tag: enum treatment */
+    struct hostset *call;        /* a flow to one of these is the sign of a call */
+    struct hostset *chat;        /* hosts whose responses carry the chat */
+    struct url_pattern *attachments;
+    size_t attachment_count;
+    struct url_pattern *join;    /* meeting-join links */
+    size_t join_count;
+    struct network *networks;    /* published addresses: media, and TLS without SNI */
+    size_t network_count;
+    struct port_range *media_udp;
+    size_t media_udp_count;
+    struct port_range *media_tcp;
+    size_t media_tcp_count;
+    bool quic;                   /* UDP/443 to `networks` may pass */
+    struct tenant_header *headers;
+    size_t header_count;
+    char *policy_url;
+    char *reviewed;              /* date, YYYY-MM-DD */
+    struct rule rule;
+};
+
+/* "pdf from labo.example.jp": files of a type that the clinic takes from some host. */
+struct listed_file {
+    char *type;           /* extension as in filters/filetype.h, lower case, or "*" */
+    struct hostset *hosts; /* one entry */
+    struct rule rule;
+};
+
+enum policy_mode { MODE_ENFORCE, MODE_OBSERVE };
+enum policy_scope { SCOPE_CLINIC, SCOPE_ROOM, SCOPE_CLIENT };
+enum policy_outside { OUTSIDE_INSPECT, OUTSIDE_DENY };
+enum policy_no_sni { NO_SNI_REFUSE, NO_SNI_INSPECT };
+
+struct policy {
+    enum policy_mode mode;
+    enum policy_scope scope;
+    enum policy_outside outside;
+    enum policy_no_sni no_sni;
+    int64_t linger;              /* milliseconds */
+
+    struct service *services;
+    size_t service_count;
+    struct hostset *clinic;      /* clinic.allow and clinic.splice; tag: enum treatment */
+    struct hostset *clinic_deny;
+    struct hostset *denied;      /* the lists: shorteners, link-in-bio, DoH, private relays ... */
+    struct hostset *system;      /* updates, OCSP, CRL, captive portals, time; tag: enum treatment */
+    struct url_pattern *meetings; /* the clinic's own meeting links */
+    size_t meeting_count;
+    struct listed_file *files;
+    size_t file_count;
+};
+
+/*
+ * The class of a host, without regard to releases. First match: clinic.deny, a service's hosts, call
+ * and attachment hosts, clinic.allow, the denied lists, the system lists. `service` (may be NULL) is
+ * set when the class is SERVICE; `entry` (may be NULL) to the deciding entry, or to NULL.
+ */
+enum destination_class policy_classify(const struct policy *policy, struct span host,
+                                       const struct service **service,
+                                       const struct hostset_entry **entry);
+
+/* The service whose networks hold the address, or NULL. */
+const struct service *policy_service_by_address(const struct policy *policy,
+                                                const struct address *address);
+
+/* The service that names `host` as a call host, or NULL. */
+const struct service *policy_call_service(const struct policy *policy, struct span host);
+
+/* A release: a reasoned, time-limited exception. */
+enum release_scope { RELEASE_URL, RELEASE_HOST };
+struct release {
+    enum release_scope scope;
+    char host[254];       /* RELEASE_HOST: this very host; RELEASE_URL: for the record */
+    uint8_t url_sha256[32]; /* RELEASE_URL: of url_normalise() in filters/url.h */
+    int64_t until;        /* Unix seconds */
+    int64_t id;
+};
+
+/* What is true at the moment of judgement. Borrowed. */
+struct standing {
+    bool consultation;          /* one is on for this client's scope */
+    const char *service;        /* the service of the consultation, or NULL */
+    const struct release *releases;
+    size_t release_count;
+    int64_t now;                /* Unix seconds */
+    void (*sha256)(struct span bytes, uint8_t digest[32]); /* filters know no crypto library */
+};
+
+#endif

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Links between the processes: see message.h. */
+#include "gateway/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "filters/memory.h"
+#include "gateway/log.h"
+
+#define MESSAGE_VERSION 1
+#define QUEUE_LIMIT     (4u << 20) /* bytes of unsent messages that a link holds at the most */
+
+struct message_header {
+    uint16_t type;
+    uint16_t version;
+    uint32_t size;
+};
+
+struct queued {
+    STAILQ_ENTRY(queued) next;
+    struct message_header header;
+    int fd;
+    uint8_t payload[];
+};
+
+struct link {
+    int fd;
+    struct event *readable;
+    struct event *writable;
+    link_handler *handler;
+    void *context;
+    STAILQ_HEAD(, queued) queue;
+    size_t queued;
+    bool in_handler; /* link_free() waits until the handler is back */
+    bool dead;
+};
+
+static const struct {
+    const char *name;
+    size_t smallest, largest;
+    bool carries_descriptor;
+} types[MESSAGE_COUNT] = {[MESSAGE_NONE] = {"NONE", 1, 0, false},
+#define X(symbol, smallest, largest, help)                                                         \
+    [MESSAGE_##symbol] = {#symbol, smallest, largest, MESSAGE_##symbol == MESSAGE_PEER},
+                          MESSAGES(X)
+#undef X
+};
+
+static const char *const role_names[] = {
+    [ROLE_PARENT] = "parent",
+    [ROLE_SIGNER] = "signer",
+    [ROLE_WORKER] = "worker",
+    [ROLE_REGISTRY] = "registry",
+};
+
+const char *message_name(enum message_type type)
+{
+    return type < MESSAGE_COUNT ? types[type].name : "?";
+}
+
+const char *role_name(enum role role)
+{
+    return (size_t)role < sizeof(role_names) / sizeof(role_names[0]) ? role_names[role] : "?";
+}
+
+int link_pair(int fds[2])
+{
+    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
+}
+
+static void release(struct link *link)
+{
+    struct queued *message;
+
+    while ((message = STAILQ_FIRST(&link->queue)) != NULL) {
+        STAILQ_REMOVE_HEAD(&link->queue, next);
+        if (message->fd >= 0)
+            close(message->fd);
+        free(message);
+    }
+    event_free(link->readable);
+    event_free(link->writable);
+    close(link->fd);
+    free(link);
+}
+
+void link_free(struct link *link)
+{
+    if (link == NULL)
+        return;
+    link->dead = true;
+    if (!link->in_handler)
+        release(link);
+}
+
+/* Calls the handler; false when the link died in it and is gone. */
+static bool deliver(struct link *link, enum message_type type, const void *payload, size_t size,
+                    int fd)
+{
+    link->in_handler = true;
+    link->handler(link->context, link, type, payload, size, fd);
+    link->in_handler = false;
+    if (!link->dead)
+        return true;
+    release(link);
+    return false;
+}
+
+static void closed(struct link *link)
+{
+    event_del(link->readable);
+    event_del(link->writable);
+    link->in_handler = true;
+    link->handler(link->context, link, MESSAGE_NONE, NULL, 0, -1);
+    release(link);
+}
+
+static bool is_well_formed(const struct message_header *header, size_t received, int fd)
+{
+    return received >= sizeof(*header) && header->version == MESSAGE_VERSION &&
+           header->type > MESSAGE_NONE && header->type < MESSAGE_COUNT &&
+           header->size == received - sizeof(*header) &&
+           header->size >= types[header->type].smallest &&
+           header->size <= types[header->type].largest &&
+           (fd >= 0) == types[header->type].carries_descriptor;
+}
+
+/* The descriptor that came with a packet, or -1; more than one is not ours: all are closed. */
+static int take_descriptor(struct msghdr *packet)
+{
+    int fd = -1;
+
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(packet); control != NULL;
+         control = CMSG_NXTHDR(packet, control)) {
+        if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int one;
+            memcpy(&one, CMSG_DATA(control) + i * sizeof(int), sizeof(int));
+            if (fd < 0)
+                fd = one;
+            else
+                close(one);
+        }
+    }
+    return fd;
+}
+
+static void on_readable(evutil_socket_t socket, short what, void *argument)
+{
+    struct link *link = argument;
+    static uint8_t payload[MESSAGE_MAX] __attribute__((aligned(8)));
+
+    (void)what;
+    for (int turn = 0; turn < 64; turn++) {
+        struct message_header header = {0};
+        union {
+            struct cmsghdr header;
+            char space[CMSG_SPACE(4 * sizeof(int))];
+        } control;
+        struct iovec pieces[2] = {{&header, sizeof(header)}, {payload, sizeof(payload)}};
+        struct msghdr packet = {.msg_iov = pieces,
+                                .msg_iovlen = 2,
+                                .msg_control = &control,
+                                .msg_controllen = sizeof(control)};
+        ssize_t received = recvmsg((int)socket, &packet, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        if (received < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (received <= 0) {
+            closed(link);
+            return;
+        }
+        int fd = take_descriptor(&packet);
+        if ((packet.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+            !is_well_formed(&header, (size_t)received, fd)) {
+            log_warnx("a malformed message (type %u, %zd bytes): the link is closed", header.type,
+                      received);
+            if (fd >= 0)
+                close(fd);
+            closed(link);
+            return;
+        }
+        if (!deliver(link, (enum message_type)header.type, payload, header.size, fd))
+            return;
+    }
+}
+
+/* 1 when it was sent, 0 when the socket is full, -1 when the peer is gone. */
+static int send_now(int fd, const struct message_header *header, const void *payload, int passed)
+{
+    struct iovec pieces[2] = {{(void *)header, sizeof(*header)}, {(void *)payload, header->size}};
+    struct msghdr packet = {.msg_iov = pieces, .msg_iovlen = 2};
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {.space = {0}};
+
+    if (passed >= 0) {
+        packet.msg_control = &control;
+        packet.msg_controllen = sizeof(control);
+        struct cmsghdr *first = CMSG_FIRSTHDR(&packet);
+        first->cmsg_level = SOL_SOCKET;
+        first->cmsg_type = SCM_RIGHTS;
+        first->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(first), &passed, sizeof(int));
+    }
+    if (sendmsg(fd, &packet, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+        return 1;
+    return errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? 0 : -1;
+}
+
+static void on_writable(evutil_socket_t socket, short what, void *argument)
+{
+    struct link *link = argument;
+    struct queued *message;
+
+    (void)what;
+    while ((message = STAILQ_FIRST(&link->queue)) != NULL) {
+        int sent = send_now((int)socket, &message->header, message->payload, message->fd);
+        if (sent == 0)
+            return;
+        STAILQ_REMOVE_HEAD(&link->queue, next);
+        link->queued -= message->header.size + sizeof(*message);
+        if (message->fd >= 0)
+            close(message->fd);
+        free(message);
+        if (sent < 0) {
+            event_del(link->writable); /* the reading side learns that the peer is gone */
+            return;
+        }
+    }
+    event_del(link->writable);
+}
+
+struct link *link_new(struct event_base *base, int fd, link_handler *handler, void *context)
+{
+    struct link *link = memory_allocate(1, sizeof(*link));
+
+    link->fd = fd;
+    link->handler = handler;
+    link->context = context;
+    STAILQ_INIT(&link->queue);
+    link->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, link);
+    link->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, link);
+    if (link->readable == NULL || link->writable == NULL || event_add(link->readable, NULL) != 0)
+        fatal("no memory for a link");
+    return link;
+}
+
+void link_set_context(struct link *link, void *context)
+{
+    link->context = context;
+}
+
+int link_send(struct link *link, enum message_type type, const void *payload, size_t size, int fd)
+{
+    struct message_header header = {(uint16_t)type, MESSAGE_VERSION, (uint32_t)size};
+
+    if (type <= MESSAGE_NONE || type >= MESSAGE_COUNT || size < types[type].smallest ||
+        size > types[type].largest || (fd >= 0) != types[type].carries_descriptor) {
+        log_warnx("a message of type %s with %zu bytes was not sent", message_name(type), size);
+        return -1;
+    }
+    if (link->dead)
+        return -1;
+    if (STAILQ_EMPTY(&link->queue)) {
+        int sent = send_now(link->fd, &header, payload, fd);
+        if (sent != 0)
+            return sent > 0 ? 0 : -1;
+    }
+    struct queued *message;
+    if (link->queued + size + sizeof(*message) > QUEUE_LIMIT)
+        return -1;
+    int passed = -1;
+    if (fd >= 0 && (passed = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0)
+        return -1;
+    message = memory_allocate(1, sizeof(*message) + size);
+    message->header = header;
+    message->fd = passed;
+    if (size > 0)
+        memcpy(message->payload, payload, size);
+    STAILQ_INSERT_TAIL(&link->queue, message, next);
+    link->queued += size + sizeof(*message);
+    event_add(link->writable, NULL);
+    return 0;
+}

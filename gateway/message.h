@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How the processes talk: typed messages over SOCK_SEQPACKET socketpairs, one message a packet, a
+ * file descriptor attached where the type says so. Every message is checked against the table of types before anybody looks at it: a wrong type, version or length closes the link.
+ */
+#ifndef GATEWAY_MESSAGE_H
+#define GATEWAY_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MESSAGE_MAX 16384 /* bytes of payload */
+
+/*
+ * X(symbol, smallest payload, largest payload, who sends it to whom). Payloads are the structs below
+ * or, where so noted, bytes.
+ */
+#define MESSAGES(X)                                                                                \
+    /* parent to any */                                                                            \
+    X(PEER, sizeof(struct message_peer), sizeof(struct message_peer), "carries a socket to a peer")\
+    X(DRAIN, 0, 0, "finish what is under way, accept nothing, then exit")                          \
+    X(STATUS, 1, MESSAGE_MAX, "parent to registry: JSON text about the processes")                 \
+    X(RELOAD_RESULT, 1, MESSAGE_MAX, "parent to registry: one byte success, then text")            \
+    /* any to parent */                                                                            \
+    X(READY, 0, 0, "initialised; a worker: accepting")                                             \
+    X(RELOAD, 0, 0, "registry to parent: the control program asks for a reload")                   \
+    /* worker and parent to registry */                                                            \
+    X(RECORD, 1, MESSAGE_MAX, "a packed record")                                                   \
+    X(SIGN, sizeof(struct message_sign), sizeof(struct message_sign), "a sign of a call")          \
+    X(FLOW, sizeof(struct message_flow), sizeof(struct message_flow), "one live connection")       \
+    X(FLOWS_END, sizeof(struct message_flows), sizeof(struct message_flows), "that was all")       \
+    /* registry to worker */                                                                       \
+    X(CONSULTATION, sizeof(struct message_consultation), sizeof(struct message_consultation),      \
+      "the state of one scope")                                                                    \
+    X(RELEASE, sizeof(struct message_release), sizeof(struct message_release), "a release holds")  \
+    X(UNRELEASE, sizeof(struct message_unrelease), sizeof(struct message_unrelease),               \
+      "a release is over")                                                                         \
+    X(NUMBERS, sizeof(struct message_numbers), sizeof(struct message_numbers),                     \
+      "incident numbers to use")                                                                   \
+    X(SNAPSHOT_END, 0, 0, "the state at connection is whole")                                      \
+    X(FLOWS, sizeof(struct message_flows), sizeof(struct message_flows), "list the connections")   \
+    /* worker to registry */                                                                       \
+    X(NUMBERS_LOW, 0, 0, "more incident numbers, please")                                          \
+    /* worker and signer */                                                                        \
+    X(LEAF, sizeof(struct message_leaf), sizeof(struct message_leaf), "sign a leaf for this name") \
+    X(LEAF_CERTIFICATE, sizeof(uint64_t), MESSAGE_MAX, "id, then DER; only the id: refused")       \
+    X(LEAF_KEY, 1, MESSAGE_MAX, "signer to worker: the leaves' private key and the chain")
+
+enum message_type {
+    MESSAGE_NONE,
+#define X(symbol, smallest, largest, help) MESSAGE_##symbol,
+    MESSAGES(X)
+#undef X
+    MESSAGE_COUNT
+};
+const char *message_name(enum message_type type);
+
+enum role { ROLE_PARENT, ROLE_SIGNER, ROLE_WORKER, ROLE_REGISTRY };
+const char *role_name(enum role role);
+
+struct message_peer {
+    uint32_t role; /* of the one at the other end */
+    uint32_t slot; /* which worker, 0 otherwise */
+};
+/* The scope of a consultation as text: "clinic", "room:NAME" or "client:ADDRESS or MAC". */
+#define SCOPE_TEXT 200
+#define SERVICE_TEXT 64
+struct message_sign {
+    char scope[SCOPE_TEXT];
+    char service[SERVICE_TEXT];
+    char client[64];
+};
+struct message_consultation {
+    char scope[SCOPE_TEXT];
+    char service[SERVICE_TEXT];
+    int64_t until; /* Unix milliseconds; 0: it is over */
+};
+struct message_release {
+    int64_t id;
+    int64_t until; /* Unix seconds */
+    uint32_t scope; /* enum release_scope */
+    char host[256];
+    uint8_t url_sha256[32];
+};
+struct message_unrelease {
+    int64_t id;
+};
+struct message_numbers {
+    uint64_t first;
+    uint64_t count;
+};
+struct message_flows {
+    uint64_t id; /* of the question */
+};
+struct message_flow {
+    uint64_t id; /* of the question */
+    int64_t age; /* milliseconds */
+    uint64_t up, down; /* bytes */
+    char client[64];
+    char destination[64];
+    char host[256];
+    char state[32];
+    char service[SERVICE_TEXT];
+};
+struct message_leaf {
+    uint64_t id;        /* chosen by the worker */
+    int64_t not_after;  /* Unix seconds: the origin's own */
+    char name[256];     /* a host name or an address literal */
+};
+
+/* --- one end of a link --- */
+
+struct event_base;
+struct link;
+
+/*
+ * Called for each well-formed message; `fd` is -1 or a descriptor that now belongs to the callee.
+ * With MESSAGE_NONE: the link is closed (the peer went away or sent nonsense); `link` is freed after.
+ */
+typedef void link_handler(void *context, struct link *link, enum message_type type,
+                          const void *payload, size_t size, int fd);
+
+/* Takes the socket `fd`. The queue of unsent messages is bounded: over it link_send() returns -1. */
+struct link *link_new(struct event_base *base, int fd, link_handler *handler, void *context);
+void link_free(struct link *link);
+/* Sends now or queues. `fd` is -1 or a descriptor that is duplicated to the peer; the caller keeps its own. */
+int link_send(struct link *link, enum message_type type, const void *payload, size_t size, int fd);
+void link_set_context(struct link *link, void *context);
+
+/* A connected pair of such sockets (close-on-exec, non-blocking). 0 or -1 with errno. */
+int link_pair(int fds[2]);
+
+#endif
