@@ -62,11 +62,15 @@ void filters_judge_request(const struct policy *policy, const struct standing *s
 
 /*
  * Rows 1 to 7 of the response table. `finding` is the request's, which passed; it is updated.
- * May be called again with a longer prefix, until the prefix is whole or sniff_wanted() bytes long.
+ * May be called again with a longer prefix, until the prefix is whole or filters_wanted_bytes() long.
  */
 void filters_judge_response(const struct policy *policy, const struct standing *standing,
                             const struct request *request, const struct response *response,
                             struct finding *finding);
+
+/* So many bytes of the body's prefix make the finding final; from the header fields alone. */
+size_t filters_wanted_bytes(const struct request *request, const struct response *response,
+                            const struct finding *finding);
 
 /* What happens to a TLS connection, known from its ClientHello alone. */
 enum flow_verdict {

@@ -53,4 +53,17 @@ const struct hostset_entry *hostset_at(const struct hostset *set, size_t index);
 #define HOST_TEXT 254
 bool host_normalise(struct span host, char *text);
 
+/* True when a host as host_normalise() gives it is an address literal. */
+bool host_is_literal(struct span host);
+
+/*
+ * A single pattern, for those that keep no set: `text` (HOST_PATTERN_TEXT bytes) becomes the pattern
+ * in the form in which a set keeps it. NULL when it is one, otherwise a message in static storage.
+ */
+#define HOST_PATTERN_TEXT 384
+const char *host_pattern_normalise(struct span pattern, char *text);
+
+/* `pattern` as host_pattern_normalise() gives it, `host` as host_normalise() gives it. */
+bool host_pattern_matches(struct span pattern, struct span host);
+
 #endif

@@ -29,15 +29,24 @@ enum treatment { TREAT_INSPECT, TREAT_SPLICE };
 
 /* "host/path*": a host pattern of hostset.h, then a path in which * stands for any bytes. */
 struct url_pattern {
-    char *host;       /* the pattern as written */
+    char *host;       /* as host_pattern_normalise() gives it */
     char *path;       /* begins with '/'; "/" followed by "*" when only the host was written */
     struct rule rule;
 };
-/* `target` is path and query. Host case and a trailing dot do not matter. */
+/*
+ * `target` is path and query. Host case and a trailing dot do not matter, nor whether a byte of the
+ * target is percent-encoded. A pattern without '?' also matches when the path alone fits it.
+ */
 bool url_pattern_matches(const struct url_pattern *pattern, struct span host, struct span target);
-/* From "host" or "host/path"; false with a message (static storage) when it is not one. */
+/*
+ * From "host" or "host/path"; false with a message (static storage) when it is not one. The caller
+ * frees with url_pattern_clear().
+ */
 bool url_pattern_parse(struct span text, struct rule rule, struct url_pattern *pattern,
                        const char **error);
+void url_pattern_clear(struct url_pattern *pattern);
+/* True for a pattern that takes everything on its hosts: written without a path, or with just "/" and '*'. */
+bool url_pattern_is_whole_host(const struct url_pattern *pattern);
 
 /* A header field that a profile sets on requests to some hosts (tenant restriction). */
 struct tenant_header {
@@ -54,7 +63,7 @@ struct service {
     char *name;  /* "zoom" */
     char *title; /* "Zoom", for the page and the log's reader */
     struct hostset *hosts;       /* tag: enum treatment */
-    struct hostset *call;        /* a flow to one of these is the sign of a call */
+    struct hostset *call;        /* a flow to one of these is the sign of a call; no treatment */
     struct hostset *chat;        /* hosts whose responses carry the chat */
     struct url_pattern *attachments;
     size_t attachment_count;
@@ -118,6 +127,9 @@ enum destination_class policy_classify(const struct policy *policy, struct span 
 const struct service *policy_service_by_address(const struct policy *policy,
                                                 const struct address *address);
 
+/* The service of which `host` is a host of any sort (also one that only carries its chat), or NULL. */
+const struct service *policy_service_by_host(const struct policy *policy, struct span host);
+
 /* The service that names `host` as a call host, or NULL. */
 const struct service *policy_call_service(const struct policy *policy, struct span host);
 
@@ -125,7 +137,7 @@ const struct service *policy_call_service(const struct policy *policy, struct sp
 enum release_scope { RELEASE_URL, RELEASE_HOST };
 struct release {
     enum release_scope scope;
-    char host[254];       /* RELEASE_HOST: this very host; RELEASE_URL: for the record */
+    char host[HOST_TEXT];       /* RELEASE_HOST: this very host; RELEASE_URL: for the record */
     uint8_t url_sha256[32]; /* RELEASE_URL: of url_normalise() in filters/url.h */
     int64_t until;        /* Unix seconds */
     int64_t id;
@@ -140,5 +152,12 @@ struct standing {
     int64_t now;                /* Unix seconds */
     void (*sha256)(struct span bytes, uint8_t digest[32]); /* filters know no crypto library */
 };
+
+/* The release in force that covers this URL, or NULL. */
+const struct release *release_find(const struct standing *standing, bool tls, struct span host,
+                                   uint16_t port, struct span target);
+
+/* The release in force of which `host` is the host, whether for all of it or for one URL on it; or NULL. */
+const struct release *release_find_host(const struct standing *standing, struct span host);
 
 #endif

@@ -9,7 +9,8 @@ struct url {
     bool tls;              /* https */
     char host[HOST_TEXT];  /* as host_normalise() gives it */
     uint16_t port;         /* the scheme's own when none was written */
-    struct span target;    /* path and query, borrowed from the text; "/" when empty; no fragment */
+    struct span target;    /* path and query, borrowed from the text; "/" when empty; no fragment;
+                              begins with '?' when no path was written */
 };
 
 /* False for another scheme, user information with a bad host, or anything that is not a URL. */
@@ -17,7 +18,8 @@ bool url_parse(struct span text, struct url *url);
 
 /*
  * The normalised URL "scheme://host[:port]target" (port only when it is not the scheme's own), whose
- * SHA-256 is what the log and the releases know of it. Returns the bytes written, 0 when `size` is too
+ * SHA-256 is what the log and the releases know of it. As browsers do, a missing path becomes "/", a
+ * backslash in the path '/', and a byte that is not ASCII is percent-encoded. Returns the bytes written, 0 when `size` is too
  * small. Not terminated.
  */
 size_t url_normalise(bool tls, struct span host, uint16_t port, struct span target, char *text,

@@ -36,6 +36,8 @@ enum log_transport { LOG_UNIX, LOG_UDP, LOG_TCP };
 
 struct configuration {
     char *path;                /* of sekisho.conf */
+    char **files;              /* every file that was read: rules borrow these names */
+    size_t file_count;
     struct policy policy;
 
     /* network { } */
@@ -104,6 +106,10 @@ struct configuration {
 typedef void configuration_report(void *context, const char *line);
 struct configuration *configuration_read(const char *path, configuration_report *report,
                                          void *context);
+/* The same, but the CA's files may be missing: for `sekisho ca init`, which makes them. */
+struct configuration *configuration_read_without_ca(const char *path, configuration_report *report,
+                                                    void *context);
+/* NULL does nothing. */
 void configuration_free(struct configuration *configuration);
 
 /* Writes every option with its default and one line of help, as a valid configuration. */

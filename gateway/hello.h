@@ -25,7 +25,7 @@ struct hello_facts {
     char sni[HOST_TEXT];     /* normalised; "" when absent or unusable */
     bool sni_present;        /* the extension is there */
     bool sni_bad;            /* there, but not an LDH name in A-label form of at most 253 bytes */
-    uint16_t version;        /* the highest offered: 0x0301 ... 0x0304, GREASE ignored */
+    uint16_t version;        /* the highest offered: 0x0301 ... 0x0304, GREASE ignored; 0 for none of them */
     bool alpn_present;
     bool alpn_http1;         /* http/1.1 is offered */
     bool alpn_h2;

@@ -16,13 +16,14 @@ struct http1_limits {
 };
 
 enum http1_event {
-    HTTP1_MORE,    /* everything given was used; feed more */
-    HTTP1_HEAD,    /* a head is whole: see http1_head() */
-    HTTP1_BODY,    /* `data` is a piece of the body (borrowed from the input) */
-    HTTP1_TRAILER, /* the trailer fields are whole (only after a chunked body, only when there are any) */
-    HTTP1_END,     /* the message is over; the next bytes begin another */
-    HTTP1_UPGRADED,/* after http1_upgrade(): `data` are bytes of the other protocol */
-    HTTP1_ERROR    /* see http1_error(); the parser stays in error for ever */
+    HTTP1_MORE,     /* everything given was used; feed more */
+    HTTP1_HEAD,     /* a head is whole: see http1_head() */
+    HTTP1_BODY,     /* `data` is a piece of the body (borrowed from the input) */
+    HTTP1_TRAILER,  /* the trailer fields are whole (only after a chunked body, only when there are
+                       any) */
+    HTTP1_END,      /* the message is over; the next bytes begin another */
+    HTTP1_UPGRADED, /* after http1_upgrade(): `data` are bytes of the other protocol */
+    HTTP1_ERROR     /* see http1_error(); the parser stays in error for ever */
 };
 
 /* X(symbol, text, status for a request with this fault) */
@@ -58,19 +59,28 @@ enum http1_error {
 const char *http1_error_text(enum http1_error error);
 unsigned http1_error_status(enum http1_error error);
 
+/* How many options beside close, keep-alive and upgrade Connection may list. */
+#define HTTP1_OPTIONS 16
+
 enum http1_framing { HTTP1_NO_BODY, HTTP1_LENGTH, HTTP1_CHUNKED, HTTP1_UNTIL_CLOSE };
 
-/* A parsed head. Everything borrows from the parser and is valid until http1_feed() is called after HTTP1_END. */
+/*
+ * A parsed head. Everything borrows from the parser and is valid until http1_feed() is called after
+ * HTTP1_END.
+ */
 struct http1_head {
-    unsigned minor;      /* of HTTP/1.minor: 0 or 1 */
+    unsigned minor; /* of HTTP/1.minor: 0 or 1 */
     /* requests */
     struct span method;
-    struct span target;  /* as sent: origin-form, absolute-form, authority-form (CONNECT) or "*" */
-    bool absolute;       /* absolute-form: `scheme_tls`, `host`, `port` are from the target */
-    bool scheme_tls;     /* absolute-form with https */
-    char host[254];      /* from the target, else from Host (which must agree when both are there); normalised, "" when a 1.0 request names none */
-    uint16_t port;       /* 0 when none was written */
-    struct span path;    /* origin-form of the target: path and query ("/" when absolute-form has none), "*" as is */
+    struct span target; /* as sent: origin-form, absolute-form, authority-form (CONNECT) or "*" */
+    bool absolute;      /* absolute-form: `scheme_tls`, `host`, `port` are from the target */
+    bool scheme_tls;    /* absolute-form with https */
+    char host[254];     /* from the target, else from Host (which must agree when both are there);
+                           normalised, "" when a 1.0 request names none */
+    uint16_t port;      /* 0 when none was written */
+    struct span path;   /* origin-form of the target: path and query ("/" when absolute-form has
+                           none), "*" as is and for OPTIONS in absolute-form with neither (RFC 9112
+                           section 3.2.4); empty for CONNECT */
     /* responses */
     unsigned status;
     struct span phrase;
@@ -78,10 +88,13 @@ struct http1_head {
     const struct field *fields;
     size_t field_count;
     enum http1_framing framing;
-    uint64_t length;     /* HTTP1_LENGTH */
-    bool keep_alive;     /* by version and Connection (RFC 9112 section 9.3) */
-    bool upgrade;        /* Connection lists "upgrade" and there is an Upgrade field */
+    uint64_t length; /* HTTP1_LENGTH; and what a response to HEAD or a 304 says of itself */
+    bool has_length; /* there is a Content-Length */
+    bool keep_alive; /* by version and Connection (RFC 9112 section 9.3) */
+    bool upgrade;    /* Connection lists "upgrade" and there is an Upgrade field */
     bool expect_continue;
+    struct span connection[HTTP1_OPTIONS]; /* the other options that Connection lists */
+    size_t connection_count;
 };
 
 struct http1;
@@ -91,32 +104,48 @@ struct http1 *http1_new_response_parser(const struct http1_limits *limits);
 void http1_free(struct http1 *parser);
 
 /*
- * Response parser only, before the head of each response: which request it answers. HEAD and CONNECT
- * change the framing. Stays for the 1xx responses that come before the final one.
+ * Response parser only, before the head of each response: which request it answers. HEAD and
+ * CONNECT change the framing. Stays for the 1xx responses that come before the final one; the head
+ * of the final one takes it, so it may be called again from then on, and a response without it
+ * answers neither HEAD nor CONNECT.
  */
 void http1_expect(struct http1 *parser, bool head, bool connect);
 
 /*
- * Takes bytes and gives the next event. *used is how many of `size` were consumed; call again with the
- * rest until HTTP1_MORE. HTTP1_BODY and HTTP1_UPGRADED set *data. The head of an interim response
- * (1xx) is an HTTP1_HEAD followed by HTTP1_END. With no body HTTP1_END follows HTTP1_HEAD at the next
- * call, also when it is made with size 0.
+ * Takes bytes and gives the next event. *used is how many of `size` were consumed; call again with
+ * the rest until HTTP1_MORE. HTTP1_BODY and HTTP1_UPGRADED set *data. The head of an interim
+ * response (1xx) is an HTTP1_HEAD followed by HTTP1_END. With no body HTTP1_END follows HTTP1_HEAD
+ * at the next call, also when it is made with size 0.
  */
 enum http1_event http1_feed(struct http1 *parser, const void *bytes, size_t size, size_t *used,
                             struct span *data);
 
-/* The peer closed. HTTP1_END for a body that runs until close, HTTP1_MORE between messages, else HTTP1_ERROR. */
+/*
+ * The peer closed. HTTP1_END for a body that runs until close, for a message that lacked nothing
+ * but its HTTP1_END, and for an upgraded connection; HTTP1_MORE between messages; else HTTP1_ERROR.
+ */
 enum http1_event http1_close(struct http1 *parser);
 
-/* After HTTP1_HEAD: what follows is another protocol (101, or 200 to CONNECT). */
+/*
+ * After HTTP1_HEAD, or after HTTP1_END with no byte fed since: what follows is another protocol
+ * (101, or 200 to CONNECT). A message with a body is to be read to its HTTP1_END first. The head
+ * stays valid until bytes of the other protocol are fed.
+ */
 void http1_upgrade(struct http1 *parser);
 
 const struct http1_head *http1_head(const struct http1 *parser);
-/* The trailer fields after HTTP1_TRAILER. */
+/*
+ * The trailer fields after HTTP1_TRAILER. Those that a trailer may not hold are left out: framing,
+ * routing, authentication, cookies, what controls caching or the handling of content (RFC 9110
+ * section 6.5.1).
+ */
 const struct field *http1_trailer(const struct http1 *parser, size_t *count);
 enum http1_error http1_error(const struct http1 *parser);
 
-/* True when no byte of a message has come yet (the connection is idle). */
+/*
+ * True when no byte of a message has come yet (the connection is idle). An idle parser holds no
+ * buffer once it was fed after HTTP1_END, with size 0 too.
+ */
 bool http1_idle(const struct http1 *parser);
 
 /* --- writing --- */
@@ -124,13 +153,20 @@ bool http1_idle(const struct http1 *parser);
 struct evbuffer;
 
 /*
- * Whether a field belongs to one connection only and is never passed on: Connection and what it lists,
- * Keep-Alive, Proxy-Connection, Proxy-Authorization, TE, Trailer, Transfer-Encoding, Upgrade,
- * and Content-Length, which the writer makes anew (RFC 9110 section 7.6.1).
+ * Whether a field belongs to one connection only and is never passed on: Connection and what it
+ * lists, Keep-Alive, Proxy-Connection, Proxy-Authenticate, Proxy-Authentication-Info,
+ * Proxy-Authorization, TE, Trailer, Transfer-Encoding, Upgrade, HTTP2-Settings, and Content-Length,
+ * which the writer makes anew (RFC 9110 section 7.6.1). Host is never one, whatever Connection
+ * lists.
  */
 bool http1_is_hop(const struct http1_head *head, struct span name);
 
-/* The pieces of a message, appended to `out`. Framing as in `head`; `close` adds Connection: close. */
+/*
+ * The pieces of a message, appended to `out`. The version written is always HTTP/1.1. What is
+ * written is not checked again: names and values are those of a parser or made by the gateway
+ * itself. Without memory the process ends (filters/memory.h): a message with a hole in it would be
+ * another message.
+ */
 void http1_write_request_line(struct evbuffer *out, struct span method, struct span target);
 void http1_write_status_line(struct evbuffer *out, unsigned status, struct span phrase);
 void http1_write_field(struct evbuffer *out, struct span name, struct span value);

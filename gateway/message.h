@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How the processes talk: typed messages over SOCK_SEQPACKET socketpairs, one message a packet, a
- * file descriptor attached where the type says so. Every message is checked against the table of types before anybody looks at it: a wrong type, version or length closes the link.
+ * file descriptor attached where the type says so. Every message is checked against the table of
+ * types before anybody looks at it: a wrong type, version or length closes the link.
  */
 #ifndef GATEWAY_MESSAGE_H
 #define GATEWAY_MESSAGE_H
@@ -13,12 +14,13 @@
 #define MESSAGE_MAX 16384 /* bytes of payload */
 
 /*
- * X(symbol, smallest payload, largest payload, who sends it to whom). Payloads are the structs below
- * or, where so noted, bytes.
+ * X(symbol, smallest payload, largest payload, who sends it to whom). Payloads are the structs
+ * below or, where so noted, bytes.
  */
 #define MESSAGES(X)                                                                                \
     /* parent to any */                                                                            \
-    X(PEER, sizeof(struct message_peer), sizeof(struct message_peer), "carries a socket to a peer")\
+    X(PEER, sizeof(struct message_peer), sizeof(struct message_peer),                              \
+      "carries a socket to a peer")                                                                \
     X(DRAIN, 0, 0, "finish what is under way, accept nothing, then exit")                          \
     X(STATUS, 1, MESSAGE_MAX, "parent to registry: JSON text about the processes")                 \
     X(RELOAD_RESULT, 1, MESSAGE_MAX, "parent to registry: one byte success, then text")            \
@@ -52,7 +54,7 @@ enum message_type {
 #define X(symbol, smallest, largest, help) MESSAGE_##symbol,
     MESSAGES(X)
 #undef X
-    MESSAGE_COUNT
+        MESSAGE_COUNT
 };
 const char *message_name(enum message_type type);
 
@@ -64,7 +66,7 @@ struct message_peer {
     uint32_t slot; /* which worker, 0 otherwise */
 };
 /* The scope of a consultation as text: "clinic", "room:NAME" or "client:ADDRESS or MAC". */
-#define SCOPE_TEXT 200
+#define SCOPE_TEXT   200
 #define SERVICE_TEXT 64
 struct message_sign {
     char scope[SCOPE_TEXT];
@@ -78,7 +80,7 @@ struct message_consultation {
 };
 struct message_release {
     int64_t id;
-    int64_t until; /* Unix seconds */
+    int64_t until;  /* Unix seconds */
     uint32_t scope; /* enum release_scope */
     char host[256];
     uint8_t url_sha256[32];
@@ -94,8 +96,8 @@ struct message_flows {
     uint64_t id; /* of the question */
 };
 struct message_flow {
-    uint64_t id; /* of the question */
-    int64_t age; /* milliseconds */
+    uint64_t id;       /* of the question */
+    int64_t age;       /* milliseconds */
     uint64_t up, down; /* bytes */
     char client[64];
     char destination[64];
@@ -104,9 +106,9 @@ struct message_flow {
     char service[SERVICE_TEXT];
 };
 struct message_leaf {
-    uint64_t id;        /* chosen by the worker */
-    int64_t not_after;  /* Unix seconds: the origin's own */
-    char name[256];     /* a host name or an address literal */
+    uint64_t id;       /* chosen by the worker */
+    int64_t not_after; /* Unix seconds: the origin's own */
+    char name[256];    /* a host name or an address literal */
 };
 
 /* --- one end of a link --- */
@@ -116,15 +118,18 @@ struct link;
 
 /*
  * Called for each well-formed message; `fd` is -1 or a descriptor that now belongs to the callee.
- * With MESSAGE_NONE: the link is closed (the peer went away or sent nonsense); `link` is freed after.
+ * With MESSAGE_NONE: the link is closed (the peer went away or sent nonsense); `link` is freed
+ * after.
  */
 typedef void link_handler(void *context, struct link *link, enum message_type type,
                           const void *payload, size_t size, int fd);
 
-/* Takes the socket `fd`. The queue of unsent messages is bounded: over it link_send() returns -1. */
+/* Takes the socket `fd`. The queue of unsent messages is bounded: over it link_send() returns -1.
+ */
 struct link *link_new(struct event_base *base, int fd, link_handler *handler, void *context);
 void link_free(struct link *link);
-/* Sends now or queues. `fd` is -1 or a descriptor that is duplicated to the peer; the caller keeps its own. */
+/* Sends now or queues. `fd` is -1 or a descriptor that is duplicated to the peer; the caller keeps
+ * its own. */
 int link_send(struct link *link, enum message_type type, const void *payload, size_t size, int fd);
 void link_set_context(struct link *link, void *context);
 

@@ -64,10 +64,16 @@ struct span record_get(const struct record *record, enum record_field field);
 size_t record_pack(const struct record *record, uint8_t *out, size_t size);
 bool record_unpack(const uint8_t *bytes, size_t size, struct record *record);
 
+/* Enough for the longest line, every byte of the values written as three. */
+#define RECORD_LINE 20480
+
 /*
- * The RFC 5424 line (no newline, no octet count): "<PRI>1 TIME HOST sekishod PID EVENT [sekisho@32473 ...] MSG".
- * Control characters, quotes, brackets and bad UTF-8 are escaped or replaced. `time` is Unix time in
- * microseconds (written in UTC). Returns the length; always terminated; at most `size` - 1.
+ * The RFC 5424 line (no newline, no octet count):
+ * "<PRI>1 TIME HOST sekishod PID EVENT [sekisho@32473 ...] MSG".
+ * Quotes, backslashes and brackets are escaped; control characters, bad UTF-8 and what reorders a
+ * line are replaced by a visible sign. `time` is Unix time in microseconds (written in UTC). Returns
+ * the length; always terminated; at most `size` - 1. A parameter that has no room is left out whole;
+ * the element always ends properly.
  */
 size_t record_format(const struct record *record, int64_t time, const char *host, int pid,
                      char *out, size_t size);

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The rows of the request table. Each says whether it matches, and notes the rule that made it. */
+#include "filters/judge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "filters/kind.h"
+
+struct span request_field(const struct request *request, struct span name)
+{
+    const struct field *field = field_find(request->fields, request->field_count, name);
+    return field ? field->value : (struct span){NULL, 0};
+}
+
+static void add_destination(struct judgement *judgement, struct destination destination)
+{
+    struct destination *added = &judgement->destinations[judgement->destination_count++];
+    *added = destination;
+    added->class = policy_classify(judgement->policy, added->host, &added->service, &added->entry);
+    judgement->judged = added;
+}
+
+/* A redirector is judged by where it leads, and by nothing when that cannot be read. */
+static void find_destinations(struct judgement *judgement)
+{
+    const struct request *request = judgement->request;
+    struct url *url = &judgement->unwrapped;
+
+    judgement->destination_count = 0;
+    add_destination(judgement, (struct destination){.tls = request->tls,
+                                                    .host = request->host,
+                                                    .port = request->port,
+                                                    .target = request->target});
+    struct destination *own = &judgement->destinations[0];
+    switch (redirector_unwrap(request->host, request->target, url, judgement->buffer)) {
+    case REDIRECTOR_NONE:
+        break;
+    case REDIRECTOR_TARGET:
+        add_destination(judgement, (struct destination){.tls = url->tls,
+                                                        .host = span_of(url->host),
+                                                        .port = url->port,
+                                                        .target = url->target});
+        break;
+    case REDIRECTOR_OPAQUE:
+        if (own->class != CLASS_DENIED) {
+            own->class = CLASS_UNKNOWN;
+            own->service = NULL;
+            own->entry = NULL;
+        }
+        break;
+    }
+}
+
+void judgement_begin(struct judgement *judgement, const struct policy *policy,
+                     const struct standing *standing, const struct request *request,
+                     struct finding *finding)
+{
+    judgement->policy = policy;
+    judgement->standing = standing;
+    judgement->request = request;
+    judgement->finding = finding;
+    find_destinations(judgement);
+
+    memset(finding, 0, sizeof(*finding));
+    finding->file = (struct file_facts){"", "", FILE_UNKNOWN};
+    finding->kind = request_kind_find(request);
+    finding->top_level = request_is_top_level(request, finding->kind);
+    judgement->page_count = request_pages_find(request, judgement->pages);
+    finding->source =
+        request_source_find(policy, judgement->pages, judgement->page_count, finding->source_name);
+    finding->class = judgement->judged->class;
+    finding->service = judgement->judged->service;
+    if (judgement->judged->entry)
+        finding->rule = judgement->judged->entry->rule;
+    snprintf(finding->judged_host, sizeof(finding->judged_host), "%.*s",
+             (int)judgement->judged->host.size, judgement->judged->host.data);
+}
+
+static bool is_opened(enum request_kind kind)
+{
+    return kind != KIND_SUBRESOURCE && kind != KIND_WEBSOCKET;
+}
+
+/* Row 1. RFC 9110, section 7.4: a request that this connection has no authority for. */
+bool request_is_misdirected(struct judgement *judgement)
+{
+    const struct request *request = judgement->request;
+    return !request->host_is_covered ||
+           (request->tls && request->sni.size && !span_equal_nocase(request->host, request->sni));
+}
+
+/* Row 2. A release of the redirector is as good as one of the place where it leads. */
+bool request_is_released(struct judgement *judgement)
+{
+    for (size_t i = 0; i < judgement->destination_count; i++) {
+        const struct destination *to = &judgement->destinations[i];
+        if (release_find(judgement->standing, to->tls, to->host, to->port, to->target)) {
+            judgement->finding->class = CLASS_RELEASED;
+            judgement->finding->rule = (struct rule){0};
+            return true;
+        }
+    }
+    return false;
+}
+
+/* RFC 8484: names asked over HTTPS would pass by the resolver that the policy watches. */
+static bool is_dns_over_https(const struct request *request)
+{
+    static const struct span path = {"/dns-query", 10}, type = {"application/dns-message", 23};
+    struct span rest = span_from(request->target, path.size);
+    if (span_starts(request->target, path) &&
+        (rest.size == 0 || rest.data[0] == '?' || rest.data[0] == '/'))
+        return true;
+    struct span accept = request_field(request, SPAN("Accept"));
+    return span_starts_nocase(request_field(request, SPAN("Content-Type")), type) ||
+           span_find_nocase(accept, type) < accept.size;
+}
+
+/* Row 3. A denied redirector stays denied wherever it leads. */
+bool request_is_denied(struct judgement *judgement)
+{
+    struct finding *finding = judgement->finding;
+    for (size_t i = 0; i < judgement->destination_count; i++) {
+        const struct destination *to = &judgement->destinations[i];
+        if (to->class == CLASS_DENIED) {
+            finding->class = CLASS_DENIED;
+            finding->service = NULL;
+            finding->rule = to->entry->rule;
+            return true;
+        }
+    }
+    if (!is_dns_over_https(judgement->request) || finding->class == CLASS_CLINIC ||
+        finding->class == CLASS_SYSTEM)
+        return false;
+    finding->rule = (struct rule){0};
+    return true;
+}
+
+static const struct url_pattern *find_pattern(const struct url_pattern *patterns, size_t count,
+                                              const struct destination *to)
+{
+    for (size_t i = 0; i < count; i++)
+        if (url_pattern_matches(&patterns[i], to->host, to->target))
+            return &patterns[i];
+    return NULL;
+}
+
+/* Row 5. */
+bool request_is_attachment(struct judgement *judgement)
+{
+    const struct policy *policy = judgement->policy;
+    for (size_t i = 0; i < policy->service_count; i++) {
+        const struct service *service = &policy->services[i];
+        for (size_t k = 0; k < judgement->destination_count; k++) {
+            const struct url_pattern *pattern = find_pattern(
+                service->attachments, service->attachment_count, &judgement->destinations[k]);
+            if (pattern) {
+                judgement->finding->rule = pattern->rule;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The join pattern that makes `to` a meeting, when it is none of the clinic's own; otherwise NULL.
+ */
+static const struct url_pattern *find_foreign_meeting(const struct policy *policy,
+                                                      const struct destination *to)
+{
+    if (find_pattern(policy->meetings, policy->meeting_count, to))
+        return NULL;
+    for (size_t i = 0; i < policy->service_count; i++) {
+        const struct service *service = &policy->services[i];
+        const struct url_pattern *join = find_pattern(service->join, service->join_count, to);
+        if (join)
+            return join;
+    }
+    return NULL;
+}
+
+/* Row 6. Guideline 1-2 i: the clinic calls the patient. Without a list of own meetings nobody can
+ * tell. */
+bool request_is_foreign_meeting(struct judgement *judgement)
+{
+    struct finding *finding = judgement->finding;
+    if (judgement->policy->meeting_count == 0 ||
+        (finding->kind != KIND_NAVIGATION && finding->kind != KIND_FRAME &&
+         finding->kind != KIND_OTHER))
+        return false;
+    for (size_t i = 0; i < judgement->destination_count; i++) {
+        const struct url_pattern *join =
+            find_foreign_meeting(judgement->policy, &judgement->destinations[i]);
+        if (join) {
+            finding->rule = join->rule;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Row 7. */
+bool request_is_link_from_consultation(struct judgement *judgement)
+{
+    const struct finding *finding = judgement->finding;
+    return finding->source == FROM_SERVICE && finding->class == CLASS_UNKNOWN &&
+           (finding->kind == KIND_NAVIGATION || finding->kind == KIND_FRAME ||
+            finding->kind == KIND_DOWNLOAD);
+}
+
+/* Row 8: typed, pasted, scanned with another device, or clicked in a native client. */
+bool request_is_unverified(struct judgement *judgement)
+{
+    const struct finding *finding = judgement->finding;
+    return judgement->standing->consultation && finding->class == CLASS_UNKNOWN &&
+           is_opened(finding->kind);
+}
+
+static bool page_is_allowed(const struct judgement *judgement, const char *page)
+{
+    if (release_find_host(judgement->standing, span_of(page)))
+        return true;
+    switch (policy_classify(judgement->policy, span_of(page), NULL, NULL)) {
+    case CLASS_SERVICE:
+    case CLASS_CLINIC:
+    case CLASS_SYSTEM:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* A part of a page goes with the page. Where Referer and Origin differ, both must be allowed. */
+static bool belongs_to_allowed_page(const struct judgement *judgement)
+{
+    for (size_t i = 0; i < judgement->page_count; i++)
+        if (!page_is_allowed(judgement, judgement->pages[i]))
+            return false;
+    return judgement->page_count > 0;
+}
+
+/* Row 9. */
+bool request_is_part_of_unverified(struct judgement *judgement)
+{
+    const struct finding *finding = judgement->finding;
+    return judgement->standing->consultation && finding->class == CLASS_UNKNOWN &&
+           !is_opened(finding->kind) && !belongs_to_allowed_page(judgement);
+}
+
+/* Row 10. */
+bool request_is_unknown(struct judgement *judgement)
+{
+    const struct finding *finding = judgement->finding;
+    return !judgement->standing->consultation && judgement->policy->outside == OUTSIDE_DENY &&
+           finding->class == CLASS_UNKNOWN &&
+           (is_opened(finding->kind) || !belongs_to_allowed_page(judgement));
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The context that origins are reached with, and what each connection knows of its origin. */
+#include "gateway/certificate.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <libpsl.h>
+#include <openssl/err.h>
+
+#include "filters/memory.h"
+#include "gateway/certificate_tls.h"
+#include "gateway/certificate_verify.h"
+
+/* Hangs on the SSL, freed with it. */
+struct expectation {
+    struct certificate_name name;
+    enum certificate_verdict verdict;
+};
+
+static int expectation_index = -1;
+
+static void expectation_free(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index,
+                             long number, void *argument)
+{
+    (void)parent, (void)data, (void)index, (void)number, (void)argument;
+    free(pointer);
+}
+
+static void expectation_register(void)
+{
+    expectation_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, expectation_free);
+}
+
+static struct expectation *expectation_of(const SSL *ssl)
+{
+    return expectation_index < 0 ? NULL : SSL_get_ex_data(ssl, expectation_index);
+}
+
+/* OpenSSL asks this instead of verifying by itself. Without an expectation nothing is accepted. */
+static int verify_origin(X509_STORE_CTX *context, void *argument)
+{
+    (void)argument;
+    SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct expectation *expectation = ssl ? expectation_of(ssl) : NULL;
+    STACK_OF(X509) *chain = NULL;
+
+    if (!expectation) {
+        X509_STORE_CTX_set_error(context, certificate_verdict_error(VERDICT_INTERNAL));
+        return 0;
+    }
+    expectation->verdict = certificate_chain_verify(
+        &(struct certificate_question){
+            .trust = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)),
+            .leaf = X509_STORE_CTX_get0_cert(context),
+            .others = X509_STORE_CTX_get0_untrusted(context),
+            .name = &expectation->name,
+            .time = (int64_t)time(NULL),
+        },
+        &chain);
+    if (chain)
+        X509_STORE_CTX_set0_verified_chain(context, chain);
+    X509_STORE_CTX_set_error(context, certificate_verdict_error(expectation->verdict));
+    return expectation->verdict == VERDICT_OK;
+}
+
+static void describe_error(const char *what, char *error, size_t size)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+
+    snprintf(error, size, "%s: %s", what, reason ? reason : "not usable");
+    ERR_clear_error();
+}
+
+SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t size)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    SSL_CTX *context = NULL;
+
+    ERR_clear_error();
+    pthread_once(&once, expectation_register);
+    if (expectation_index < 0 || !psl_builtin()) {
+        snprintf(error, size, "the list of public suffixes is missing from libpsl");
+        return NULL;
+    }
+    context = SSL_CTX_new(TLS_client_method());
+    if (!context || !certificate_tls_prepare(context)) {
+        describe_error("TLS", error, size);
+        goto failed;
+    }
+    if (SSL_CTX_load_verify_file(context, trust_path) != 1) {
+        describe_error(trust_path, error, size);
+        goto failed;
+    }
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(context, verify_origin, NULL);
+    ERR_clear_error();
+    return context;
+failed:
+    SSL_CTX_free(context);
+    return NULL;
+}
+
+int certificate_expect(SSL *ssl, const char *name, int client_version)
+{
+    struct expectation *expectation;
+    struct certificate_name read;
+
+    if (expectation_index < 0 || client_version < TLS1_2_VERSION || expectation_of(ssl) ||
+        !certificate_name_read(span_of(name), &read))
+        return -1;
+    expectation = memory_allocate(1, sizeof(*expectation));
+    expectation->name = read;
+    expectation->verdict = VERDICT_NONE;
+    if (SSL_set_ex_data(ssl, expectation_index, expectation) != 1) {
+        free(expectation);
+        return -1;
+    }
+    /* The origin is never offered a version that the client did not offer. */
+    if (SSL_set_max_proto_version(ssl, client_version == TLS1_2_VERSION ? TLS1_2_VERSION
+                                                                        : TLS1_3_VERSION) != 1)
+        return -1;
+    /* RFC 6066 section 3: literal addresses are not permitted in server_name. */
+    if (!read.address_size && SSL_set_tlsext_host_name(ssl, read.text) != 1)
+        return -1;
+    return 0;
+}
+
+const char *certificate_verdict(const SSL *ssl)
+{
+    const struct expectation *expectation = expectation_of(ssl);
+
+    return certificate_verdict_code(expectation ? expectation->verdict : VERDICT_NONE);
+}
+
+bool certificate_covers(const SSL *ssl, struct span host)
+{
+    const struct expectation *expectation = expectation_of(ssl);
+    struct certificate_name name;
+    const X509 *leaf = SSL_get0_peer_certificate(ssl);
+
+    if (!expectation || expectation->verdict != VERDICT_OK || !leaf ||
+        !certificate_name_read(host, &name))
+        return false;
+
+    GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+    bool covered = names && certificate_name_covered(&name, names);
+    GENERAL_NAMES_free(names);
+    return covered;
+}
+
+int64_t certificate_not_after(const SSL *ssl)
+{
+    const X509 *leaf = SSL_get0_peer_certificate(ssl);
+    int64_t time = leaf ? certificate_time(X509_get0_notAfter(leaf)) : 0;
+
+    return time > 0 ? time : 0;
+}

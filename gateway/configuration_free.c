@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Giving a configuration back. */
+#include <stdlib.h>
+
+#include "gateway/configuration.h"
+
+static void free_urls(struct url_pattern *patterns, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(patterns[i].host);
+        free(patterns[i].path);
+    }
+    free(patterns);
+}
+
+static void free_service(struct service *service)
+{
+    for (size_t i = 0; i < service->header_count; i++) {
+        free(service->headers[i].name);
+        free(service->headers[i].value);
+        hostset_free(service->headers[i].hosts);
+    }
+    free(service->headers);
+    free_urls(service->attachments, service->attachment_count);
+    free_urls(service->join, service->join_count);
+    hostset_free(service->hosts);
+    hostset_free(service->call);
+    hostset_free(service->chat);
+    free(service->networks);
+    free(service->media_udp);
+    free(service->media_tcp);
+    free(service->policy_url);
+    free(service->reviewed);
+    free(service->title);
+    free(service->name);
+}
+
+static void free_policy(struct policy *policy)
+{
+    for (size_t i = 0; i < policy->service_count; i++)
+        free_service(&policy->services[i]);
+    free(policy->services);
+    for (size_t i = 0; i < policy->file_count; i++) {
+        free(policy->files[i].type);
+        hostset_free(policy->files[i].hosts);
+    }
+    free(policy->files);
+    free_urls(policy->meetings, policy->meeting_count);
+    hostset_free(policy->clinic);
+    hostset_free(policy->clinic_deny);
+    hostset_free(policy->denied);
+    hostset_free(policy->system);
+}
+
+void configuration_free(struct configuration *configuration)
+{
+    if (!configuration)
+        return;
+    free_policy(&configuration->policy);
+    for (size_t i = 0; i < configuration->lan_count; i++)
+        free(configuration->lan[i]);
+    for (size_t i = 0; i < configuration->room_count; i++) {
+        free(configuration->rooms[i].name);
+        free(configuration->rooms[i].clients);
+    }
+    for (size_t i = 0; i < configuration->file_count; i++)
+        free(configuration->files[i]);
+    char *owned[] = {configuration->path,
+                     configuration->clinic_name,
+                     configuration->clinic_contact,
+                     configuration->ca_certificate,
+                     configuration->ca_key,
+                     configuration->trust,
+                     configuration->log_path,
+                     configuration->state_directory,
+                     configuration->control_socket,
+                     configuration->control_group,
+                     configuration->pages_directory,
+                     configuration->page_template,
+                     configuration->page_messages[0],
+                     configuration->page_messages[1]};
+    for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
+        free(owned[i]);
+    free(configuration->lan);
+    free(configuration->rooms);
+    free(configuration->files);
+    free(configuration->resolvers);
+    free(configuration->listeners);
+    free(configuration->connect_ports);
+    free(configuration);
+}

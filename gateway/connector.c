@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Connections to origins: see connector.h. */
+#include "gateway/connector.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event_struct.h>
+
+#include "filters/memory.h"
+#include "gateway/deadline.h"
+#include "gateway/neighbour.h"
+#include "gateway/resolver.h"
+#include "gateway/socket.h"
+#include "gateway/worker.h"
+
+#define ATTEMPT 3000 /* ms for one address when there are others to try */
+
+struct connector {
+    struct worker *worker;
+    connector_callback *callback;
+    void *context;
+    struct resolution *resolution;
+    struct deadline total, attempt;
+    struct event connected;
+    bool watching;
+    uint16_t port;
+    struct address wanted;
+    struct address candidates[RESOLVER_ADDRESSES];
+    size_t count, tried;
+    struct connector_result result;
+};
+
+static void stop_attempt(struct connector *connector)
+{
+    deadline_clear(&connector->attempt);
+    if (connector->watching)
+        event_del(&connector->connected);
+    connector->watching = false;
+    if (connector->result.fd >= 0)
+        close(connector->result.fd);
+    connector->result.fd = -1;
+}
+
+void connector_cancel(struct connector *connector)
+{
+    if (connector == NULL)
+        return;
+    stop_attempt(connector);
+    deadline_clear(&connector->total);
+    resolver_cancel(connector->resolution);
+    free(connector);
+}
+
+/* The last act: the result goes to the owner, and its socket with it. */
+static void finish(struct connector *connector)
+{
+    struct connector_result result = connector->result;
+
+    connector->result.fd = -1;
+    connector_callback *callback = connector->callback;
+    void *context = connector->context;
+    connector_cancel(connector);
+    callback(context, &result);
+}
+
+static void on_attempt_over(void *context);
+static void on_finish(void *context)
+{
+    finish(context);
+}
+
+/* The owner is never called back before connector_new() returns. */
+static void finish_soon(struct connector *connector)
+{
+    deadline_clear(&connector->attempt);
+    connector->total.expired = on_finish;
+    deadline_set(&connector->total, 0);
+}
+
+static void try_next(struct connector *connector);
+
+static void on_connected(evutil_socket_t fd, short what, void *argument)
+{
+    struct connector *connector = argument;
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    (void)what;
+    if (getsockopt((int)fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
+        stop_attempt(connector);
+        try_next(connector);
+        return;
+    }
+    event_del(&connector->connected);
+    connector->watching = false;
+    finish(connector);
+}
+
+/* 0 when the connection is under way or there, -1 when this address is no good. */
+static int begin_attempt(struct connector *connector, const struct address *address)
+{
+    struct sockaddr_storage target;
+    socklen_t size = socket_address(address, connector->port, &target);
+    int fd = socket(target.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE)
+            connector->result.reason = REASON_OVERLOAD;
+        return -1;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    connector->result.fd = fd;
+    if (connect(fd, (struct sockaddr *)&target, size) != 0 && errno != EINPROGRESS) {
+        stop_attempt(connector);
+        return -1;
+    }
+    event_assign(&connector->connected, connector->worker->base, fd, EV_WRITE, on_connected,
+                 connector);
+    event_add(&connector->connected, NULL);
+    connector->watching = true;
+    if (connector->tried < connector->count)
+        deadline_set(&connector->attempt, ATTEMPT);
+    return 0;
+}
+
+static bool is_forbidden(struct connector *connector, const struct address *address)
+{
+    return address_is_local(address) ||
+           neighbours_is_own(connector->worker->neighbours, address, clock_monotonic());
+}
+
+static void try_next(struct connector *connector)
+{
+    while (connector->tried < connector->count) {
+        const struct address *address = &connector->candidates[connector->tried++];
+        connector->result.address = *address;
+        if (is_forbidden(connector, address)) {
+            connector->result.reason = REASON_LOOP;
+            continue;
+        }
+        if (connector->result.reason != REASON_OVERLOAD)
+            connector->result.reason = REASON_ORIGIN_UNREACHABLE;
+        if (begin_attempt(connector, address) == 0)
+            return;
+    }
+    finish_soon(connector);
+}
+
+static void on_attempt_over(void *context)
+{
+    struct connector *connector = context;
+
+    stop_attempt(connector);
+    connector->result.reason = REASON_ORIGIN_TIMEOUT;
+    try_next(connector);
+}
+
+static void on_total_over(void *context)
+{
+    struct connector *connector = context;
+
+    stop_attempt(connector);
+    connector->result.reason =
+        connector->resolution != NULL ? REASON_ORIGIN_UNRESOLVED : REASON_ORIGIN_TIMEOUT;
+    finish(connector);
+}
+
+/* The answer's addresses, the client's own first where it is one of them. */
+static void on_resolved(void *context, const struct resolver_answer *answer)
+{
+    struct connector *connector = context;
+    const struct address *wanted = &connector->wanted;
+
+    connector->resolution = NULL;
+    if (answer->count == 0) {
+        connector->result.reason = REASON_ORIGIN_UNRESOLVED;
+        finish_soon(connector);
+        return;
+    }
+    bool known = false;
+    for (size_t i = 0; i < answer->recent && wanted->family != 0; i++)
+        known = known || address_equal(&answer->addresses[i], wanted);
+    if (known)
+        connector->candidates[connector->count++] = *wanted;
+    else
+        connector->result.mismatch = wanted->family != 0;
+    for (size_t i = 0; i < answer->count && connector->count < RESOLVER_ADDRESSES; i++)
+        if (!known || !address_equal(&answer->addresses[i], wanted))
+            connector->candidates[connector->count++] = answer->addresses[i];
+    try_next(connector);
+}
+
+struct connector *connector_new(struct worker *worker, const char *host, uint16_t port,
+                                const struct address *wanted, connector_callback *callback,
+                                void *context)
+{
+    struct connector *connector = memory_allocate(1, sizeof(*connector));
+    struct address literal;
+
+    connector->worker = worker;
+    connector->callback = callback;
+    connector->context = context;
+    connector->port = port;
+    connector->result.fd = -1;
+    if (wanted != NULL)
+        connector->wanted = *wanted;
+    deadline_init(&connector->total, worker->base, on_total_over, connector);
+    deadline_init(&connector->attempt, worker->base, on_attempt_over, connector);
+    deadline_set(&connector->total, worker->configuration->timeout_connect);
+    if (address_parse(span_of(host), &literal)) {
+        connector->candidates[connector->count++] = literal;
+        try_next(connector);
+    } else {
+        connector->resolution = resolver_ask(worker->resolver, host, on_resolved, connector);
+    }
+    return connector;
+}

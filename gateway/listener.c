@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Opening the listening sockets: see listener.h. */
+#include "gateway/listener.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BACKLOG 4096
+
+static int set_option(int fd, int level, int name)
+{
+    return setsockopt(fd, level, name, &(int){1}, sizeof(int));
+}
+
+/* TPROXY hands over packets for foreign addresses only to a transparent socket. */
+static int set_transparent(int fd, int family)
+{
+    return family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT)
+                              : set_option(fd, IPPROTO_IP, IP_TRANSPARENT);
+}
+
+int listener_open(const struct listener_options *options, char *error, size_t size)
+{
+    int family = options->address.ss_family;
+    const char *step = "socket";
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+
+    if (fd < 0)
+        goto fail;
+    step = "socket options";
+    if (set_option(fd, SOL_SOCKET, SO_REUSEADDR) != 0 ||
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY) != 0)
+        goto fail;
+    if (family == AF_INET6 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0)
+        goto fail;
+    step = "IP_TRANSPARENT (it needs CAP_NET_ADMIN)";
+    if (options->transparent && set_transparent(fd, family) != 0)
+        goto fail;
+    step = "bind";
+    if (bind(fd, (const struct sockaddr *)&options->address, options->address_size) != 0)
+        goto fail;
+    step = "listen";
+    if (listen(fd, BACKLOG) != 0)
+        goto fail;
+    return fd;
+fail:
+    snprintf(error, size, "%s:%u: listen \"%s\": %s: %s", options->rule.file, options->rule.line,
+             options->transparent ? "transparent" : "explicit", step, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+bool listener_is_same(const struct listener_options *a, const struct listener_options *b)
+{
+    return a->transparent == b->transparent && a->address_size == b->address_size &&
+           memcmp(&a->address, &b->address, a->address_size) == 0;
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Every section and every option of sekisho.conf, declared once. The parser, the checks, the
+ * defaults, `sekisho config --defaults` and the OPTIONS section of sekisho.conf(5) are all made
+ * from these tables.
+ */
+#ifndef GATEWAY_OPTIONS_H
+#define GATEWAY_OPTIONS_H
+
+#include "gateway/configuration.h"
+
+/* The folders of the installation. The build gives its own. */
+#ifndef SEKISHO_SYSCONF_DIR
+#define SEKISHO_SYSCONF_DIR "/etc/sekisho"
+#endif
+#ifndef SEKISHO_DATA_DIR
+#define SEKISHO_DATA_DIR "/usr/share/sekisho"
+#endif
+#ifndef SEKISHO_STATE_DIR
+#define SEKISHO_STATE_DIR "/var/lib/sekisho"
+#endif
+#ifndef SEKISHO_RUN_DIR
+#define SEKISHO_RUN_DIR "/run/sekisho"
+#endif
+
+/* X(symbol, name, the section that it stands in, what its title is or NULL for none, help) */
+#define SECTIONS(X)                                                                                \
+    X(NETWORK, "network", ROOT, NULL, "The clinic's network and the kernel's part of the work.")   \
+    X(LISTEN, "listen", ROOT, "transparent or explicit",                                           \
+      "Where connections are accepted: \"transparent\" is what the kernel redirects here, "        \
+      "\"explicit\" is a proxy that clients are configured to use. At most one of each.")          \
+    X(ROOM, "room", ROOT, "the room's name",                                                       \
+      "A set of devices that share one state of consultation. Any number.")                        \
+    X(CLINIC, "clinic", ROOT, NULL, "The clinic's own lists, and what the page says of it.")       \
+    X(POLICY, "policy", ROOT, NULL, "What is decided, and how far it reaches.")                    \
+    X(TLS, "tls", ROOT, NULL, "The clinic's CA, the leaves that it signs, and who is trusted.")    \
+    X(LIMITS, "limits", ROOT, NULL, "Bounds on what one client or origin may use.")                \
+    X(TIMEOUTS, "timeouts", ROOT, NULL, "How long each phase of a connection may take.")           \
+    X(LOG, "log", ROOT, NULL, "Where the RFC 5424 lines go.")                                      \
+    X(PROCESS, "process", ROOT, NULL, "Processes, users and files of the daemon.")                 \
+    X(SERVICE, "service", ROOT, "the service's name",                                              \
+      "The profile of something that the clinic uses in a consultation. Any number, "              \
+      "usually included from services/.")                                                          \
+    X(HEADER, "header", SERVICE, "the field's name",                                               \
+      "A header field that is set on every inspected request to some hosts of the service, in "    \
+      "place of whatever the client sent (tenant restriction). Any number within a service.")
+
+enum section {
+    SECTION_ROOT,
+#define X(symbol, name, parent, title, help) SECTION_##symbol,
+    SECTIONS(X)
+#undef X
+        SECTION_COUNT
+};
+
+/* X(symbol, is a list, the manual's name for a value, what a person must write) */
+#define OPTION_TYPES(X)                                                                            \
+    X(BOOLEAN, false, "boolean", "true or false")                                                  \
+    X(NUMBER, false, "number", "a whole number")                                                   \
+    X(DURATION, false, "duration", "a duration such as 500ms, 30s, 10min, 4h or 1d")               \
+    X(SIZE, false, "size", "a size such as 512B, 64kB or 1MB (of 1024)")                           \
+    X(CHOICE, false, "word", "one of the words")                                                   \
+    X(TEXT, false, "text", "a text")                                                               \
+    X(PATH, false, "path", "a path, absolute or from the folder of the file that says it")         \
+    X(DATE, false, "date", "a date, YYYY-MM-DD")                                                   \
+    X(LINK, false, "url", "an http or https URL")                                                  \
+    X(LOG_TARGET, false, "target", "unix:PATH, udp://ADDRESS:PORT or tcp://ADDRESS:PORT")          \
+    X(INTERFACES, true, "interface", "names of network interfaces")                                \
+    X(RESOLVERS, true, "address",                                                                  \
+      "addresses, with a port if it is not 53: 127.0.0.1:5353, [::1]:5353")                        \
+    X(ADDRESSES, true, "address", "addresses of this machine")                                     \
+    X(PORTS, true, "port", "port numbers")                                                         \
+    X(PORT_RANGES, true, "port", "ports or ranges of ports such as 8801-8810")                     \
+    X(CLIENTS, true, "client", "addresses, networks or MAC addresses")                             \
+    X(NETWORKS, true, "network", "networks such as 192.0.2.0/24 or addresses")                     \
+    X(HOSTS, true, "host",                                                                         \
+      "host patterns: example.jp, *.example.jp (all below), .example.jp (both), *file.example.jp") \
+    X(URLS, true, "url-pattern",                                                                   \
+      "host patterns, each with a path in which * stands for anything: host/path*")                \
+    X(FILES, true, "file", "\"TYPE from HOST\", where TYPE is an extension or *")                  \
+    X(LISTS, true, "list-file", "list files, one host pattern a line")
+
+enum option_type {
+#define X(symbol, list, argument, expected) OPTION_##symbol,
+    OPTION_TYPES(X)
+#undef X
+};
+
+/* Where a value goes: offset and size of a member, and offset of its count when it is an array. */
+#define MEMBER(type, member)                                                                       \
+    {                                                                                              \
+        offsetof(struct type, member), sizeof(((struct type *)NULL)->member), 0                    \
+    }
+#define ARRAY(type, member, count)                                                                 \
+    {                                                                                              \
+        offsetof(struct type, member), sizeof(*((struct type *)NULL)->member),                     \
+            offsetof(struct type, count)                                                           \
+    }
+#define CONFIGURATION(member) MEMBER(configuration, member)
+
+#define DENIED_LISTS                                                                               \
+    "lists/shorteners.txt, lists/link-in-bio.txt, lists/free-hosting.txt, lists/doh.txt, "         \
+    "lists/private-relay.txt, lists/mdca.txt"
+#define SYSTEM_LISTS "lists/updates.txt, lists/certificates.txt, lists/captive-portals.txt"
+
+#define DAY      INT64_C(86400000)
+#define PORT_MAX 65535
+
+/*
+ * X(section, name, type, default as it would be written (elements of a list between commas) or
+ * NULL, least, greatest (milliseconds, bytes; HOSTS and LISTS: least is the treatment of the
+ * entries), words of a CHOICE in the order of its enum, where, help)
+ */
+#define OPTIONS(X)                                                                                 \
+    X(NETWORK, "lan", INTERFACES, NULL, 0, 0, NULL, ARRAY(configuration, lan, lan_count),          \
+      "The interfaces on which the clinic's devices are.")                                         \
+    X(NETWORK, "manage-rules", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(manage_rules),           \
+      "Put the nftables rules and the policy routing in place at the start.")                      \
+    X(NETWORK, "remove-on-stop", BOOLEAN, "false", 0, 0, NULL, CONFIGURATION(remove_on_stop),      \
+      "Take them away on a clean stop. Otherwise they stay, and what would have been inspected "   \
+      "is dropped until the daemon is back.")                                                      \
+    X(NETWORK, "mark", NUMBER, "0x5e4", 1, UINT32_MAX, NULL, CONFIGURATION(mark),                  \
+      "The firewall mark of redirected packets.")                                                  \
+    X(NETWORK, "route-table", NUMBER, "5444", 1, UINT32_MAX, NULL, CONFIGURATION(route_table),     \
+      "The number of the routing table for redirected packets; 253 to 255 are the system's own.")  \
+    X(NETWORK, "resolvers", RESOLVERS, NULL, 0, 0, NULL,                                           \
+      ARRAY(configuration, resolvers, resolver_count),                                             \
+      "The DNS servers that names are resolved with. Otherwise those of /etc/resolv.conf.")        \
+    X(LISTEN, "address", ADDRESSES, "127.0.0.1, ::1", 0, 0, NULL,                                  \
+      ARRAY(listen_draft, addresses, address_count), "The addresses to listen on.")                \
+    X(LISTEN, "port", NUMBER, NULL, 1, PORT_MAX, NULL, MEMBER(listen_draft, port),                 \
+      "The port. Otherwise 8443 for transparent, 8080 for explicit.")                              \
+    X(LISTEN, "connect-ports", PORTS, "443, 80", 1, PORT_MAX, NULL,                                \
+      ARRAY(listen_draft, connect_ports, connect_port_count),                                      \
+      "Explicit only: the ports that a client may ask for.")                                       \
+    X(ROOM, "clients", CLIENTS, NULL, 0, 0, NULL, ARRAY(room, clients, client_count),              \
+      "The room's devices. A MAC address stands for all addresses of a device on the gateway's "   \
+      "own segment.")                                                                              \
+    X(CLINIC, "name", TEXT, "", 0, 0, NULL, CONFIGURATION(clinic_name), "Shown on the page.")      \
+    X(CLINIC, "contact", TEXT, "", 0, 0, NULL, CONFIGURATION(clinic_contact),                      \
+      "Whom to ask, shown on the page: a name, an extension number.")                              \
+    X(CLINIC, "allow", HOSTS, NULL, TREAT_INSPECT, 0, NULL, CONFIGURATION(policy.clinic),          \
+      "Hosts that the clinic uses: electronic records, claims, laboratories, vendors. Inspected.") \
+    X(CLINIC, "splice", HOSTS, NULL, TREAT_SPLICE, 0, NULL, CONFIGURATION(policy.clinic),          \
+      "Hosts that the clinic uses and that cannot be inspected, such as those that ask for a "     \
+      "client certificate. Passed on untouched.")                                                  \
+    X(CLINIC, "deny", HOSTS, NULL, 0, 0, NULL, CONFIGURATION(policy.clinic_deny),                  \
+      "Hosts that are always blocked, whatever else lists them.")                                  \
+    X(CLINIC, "files", FILES, NULL, 0, 0, NULL,                                                    \
+      ARRAY(configuration, policy.files, policy.file_count),                                       \
+      "Downloads that the clinic takes, such as \"pdf from labo.example.jp\".")                    \
+    X(CLINIC, "meetings", URLS, NULL, 0, 0, NULL,                                                  \
+      ARRAY(configuration, policy.meetings, policy.meeting_count),                                 \
+      "The clinic's own meeting links. Join links of services that are not listed here are of "    \
+      "another organisation.")                                                                     \
+    X(POLICY, "mode", CHOICE, "enforce", 0, 0, "enforce|observe", CONFIGURATION(policy.mode),      \
+      "With observe everything is judged and logged, and nothing is blocked.")                     \
+    X(POLICY, "scope", CHOICE, "clinic", 0, 0, "clinic|room|client", CONFIGURATION(policy.scope),  \
+      "How far a consultation reaches: the whole LAN, the room, or the one device.")               \
+    X(POLICY, "linger", DURATION, "10min", 0, DAY, NULL, CONFIGURATION(policy.linger),             \
+      "How long a consultation lasts after the last sign of it.")                                  \
+    X(POLICY, "outside", CHOICE, "inspect", 0, 0, "inspect|deny", CONFIGURATION(policy.outside),   \
+      "What unknown destinations meet when no consultation is on.")                                \
+    X(POLICY, "no-sni", CHOICE, "refuse", 0, 0, "refuse|inspect", CONFIGURATION(policy.no_sni),    \
+      "What a TLS client meets that does not say which host it wants.")                            \
+    X(POLICY, "denied", LISTS, DENIED_LISTS, 0, 0, NULL, CONFIGURATION(policy.denied),             \
+      "Lists of hosts that hide where they lead, or that are known to be abused.")                 \
+    X(POLICY, "system", LISTS, SYSTEM_LISTS, TREAT_SPLICE, 0, NULL, CONFIGURATION(policy.system),  \
+      "Lists of hosts for updates, certificate status and captive portals. Passed on untouched.")  \
+    X(POLICY, "failure", CHOICE, "alert", 0, 0, "alert|page", CONFIGURATION(failure),              \
+      "What a client gets when the origin's certificate fails: a TLS alert, or a page that "       \
+      "explains it (the origin's content is relayed in neither case).")                            \
+    X(TLS, "ca-certificate", PATH, "", 0, 0, NULL, CONFIGURATION(ca_certificate),                  \
+      "The certificate of the clinic's CA, PEM. Otherwise ca.pem in the state folder.")            \
+    X(TLS, "ca-key", PATH, "", 0, 0, NULL, CONFIGURATION(ca_key),                                  \
+      "Its key, PEM. Otherwise ca-key.pem in the state folder.")                                   \
+    X(TLS, "trust", PATH, "/etc/ssl/certs/ca-certificates.crt", 0, 0, NULL, CONFIGURATION(trust),  \
+      "The CAs that origins are verified with, PEM. The clinic's own CA must not be among them.")  \
+    X(TLS, "leaf-lifetime", DURATION, "24h", 3600000, DAY, NULL, CONFIGURATION(leaf_lifetime),     \
+      "How long a signed leaf is valid, at most.")                                                 \
+    X(TLS, "backdate", DURATION, "1h", 0, DAY, NULL, CONFIGURATION(leaf_backdate),                 \
+      "How far before now a leaf's validity begins: clocks of clinics drift.")                     \
+    X(LIMITS, "line", SIZE, "16kB", 256, 1048576, NULL, CONFIGURATION(http.line),                  \
+      "A request line, a status line, or one header field.")                                       \
+    X(LIMITS, "head", SIZE, "64kB", 1024, 4194304, NULL, CONFIGURATION(http.head),                 \
+      "All header fields of a message together.")                                                  \
+    X(LIMITS, "fields", NUMBER, "128", 8, 10000, NULL, CONFIGURATION(http.fields),                 \
+      "How many header fields a message may have.")                                                \
+    X(LIMITS, "connections", NUMBER, "8192", 4, 1000000, NULL, CONFIGURATION(connections),         \
+      "Client connections of one worker. At the limit accepting pauses.")                          \
+    X(LIMITS, "connections-per-client", NUMBER, "512", 1, 1000000, NULL,                           \
+      CONFIGURATION(connections_per_client), "Client connections of one device to one worker.")    \
+    X(LIMITS, "buffer", SIZE, "64kB", 4096, 16777216, NULL, CONFIGURATION(buffer),                 \
+      "Held per direction of a connection before the sender has to wait.")                         \
+    X(TIMEOUTS, "hello", DURATION, "10s", 10, DAY, NULL, CONFIGURATION(timeout_hello),             \
+      "From the accepted connection to the whole ClientHello or the first request line.")          \
+    X(TIMEOUTS, "connect", DURATION, "10s", 10, DAY, NULL, CONFIGURATION(timeout_connect),         \
+      "Resolving the origin's name and connecting to it.")                                         \
+    X(TIMEOUTS, "handshake", DURATION, "15s", 10, DAY, NULL, CONFIGURATION(timeout_handshake),     \
+      "A TLS handshake, on either side.")                                                          \
+    X(TIMEOUTS, "head", DURATION, "30s", 10, DAY, NULL, CONFIGURATION(timeout_head),               \
+      "A whole request head, from its first byte.")                                                \
+    X(TIMEOUTS, "first-byte", DURATION, "2min", 10, DAY, NULL, CONFIGURATION(timeout_first_byte),  \
+      "From the whole request to the first byte of the answer.")                                   \
+    X(TIMEOUTS, "idle", DURATION, "1min", 10, DAY, NULL, CONFIGURATION(timeout_idle),              \
+      "A kept connection between two requests.")                                                   \
+    X(TIMEOUTS, "body", DURATION, "1min", 10, DAY, NULL, CONFIGURATION(timeout_body),              \
+      "A body that makes no progress.")                                                            \
+    X(TIMEOUTS, "splice", DURATION, "1h", 10, 7 * DAY, NULL, CONFIGURATION(timeout_splice),        \
+      "A spliced connection or a WebSocket without traffic.")                                      \
+    X(TIMEOUTS, "drain", DURATION, "30s", 10, DAY, NULL, CONFIGURATION(timeout_drain),             \
+      "What connections of the old configuration get to finish after a reload or at a stop.")      \
+    X(TIMEOUTS, "sniff", DURATION, "5s", 10, DAY, NULL, CONFIGURATION(timeout_sniff),              \
+      "Waiting for the first bytes of a body before it is judged by what is there.")               \
+    X(LOG, "to", LOG_TARGET, "unix:/dev/log", 0, 0, NULL, CONFIGURATION(log_transport),            \
+      "The local syslog socket, or a collector. Ports, if not said: 514 for udp, 601 for tcp.")    \
+    X(LOG, "allowed", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(log_allowed),                     \
+      "A line for every allowed exchange too.")                                                    \
+    X(PROCESS, "workers", NUMBER, "0", 0, 64, NULL, CONFIGURATION(workers),                        \
+      "How many workers; 0 is one per core.")                                                      \
+    X(PROCESS, "separate-users", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(separate_users),       \
+      "Each role runs as its own user when the daemon was started by root.")                       \
+    X(PROCESS, "state-directory", PATH, SEKISHO_STATE_DIR, 0, 0, NULL,                             \
+      CONFIGURATION(state_directory), "Where incidents, releases and the CA are kept.")            \
+    X(PROCESS, "control-socket", PATH, SEKISHO_RUN_DIR "/control", 0, 0, NULL,                     \
+      CONFIGURATION(control_socket), "The socket that sekisho(1) speaks to.")                      \
+    X(PROCESS, "control-group", TEXT, "", 0, 0, NULL, CONFIGURATION(control_group),                \
+      "A group that may use the control socket besides root.")                                     \
+    X(PROCESS, "pages", PATH, SEKISHO_DATA_DIR "/pages", 0, 0, NULL,                               \
+      CONFIGURATION(pages_directory), "The folder of block.html, messages.ja and messages.en.")    \
+    X(SERVICE, "title", TEXT, "", 0, 0, NULL, MEMBER(service, title),                              \
+      "Its name for the page and the reader of the log. Otherwise the section's own.")             \
+    X(SERVICE, "splice", HOSTS, NULL, TREAT_SPLICE, 0, NULL, MEMBER(service, hosts),               \
+      "Hosts that are passed on untouched.")                                                       \
+    X(SERVICE, "inspect", HOSTS, NULL, TREAT_INSPECT, 0, NULL, MEMBER(service, hosts),             \
+      "Hosts that are looked into.")                                                               \
+    X(SERVICE, "call", HOSTS, NULL, 0, 0, NULL, MEMBER(service, call),                             \
+      "Hosts of which a connection is the sign that a call is on.")                                \
+    X(SERVICE, "chat", HOSTS, NULL, 0, 0, NULL, MEMBER(service, chat),                             \
+      "Hosts whose responses carry the chat.")                                                     \
+    X(SERVICE, "attachments", URLS, NULL, 0, 0, NULL,                                              \
+      ARRAY(service, attachments, attachment_count),                                               \
+      "Where files come from that were handed over in the chat. Blocked.")                         \
+    X(SERVICE, "join", URLS, NULL, 0, 0, NULL, ARRAY(service, join, join_count),                   \
+      "Links that join a meeting. Blocked unless clinic.meetings lists them.")                     \
+    X(SERVICE, "networks", NETWORKS, NULL, 0, 0, NULL, ARRAY(service, networks, network_count),    \
+      "The published networks of the service: media, and TLS that names no host.")                 \
+    X(SERVICE, "media-udp", PORT_RANGES, NULL, 1, PORT_MAX, NULL,                                  \
+      ARRAY(service, media_udp, media_udp_count), "UDP ports of media to those networks.")         \
+    X(SERVICE, "media-tcp", PORT_RANGES, NULL, 1, PORT_MAX, NULL,                                  \
+      ARRAY(service, media_tcp, media_tcp_count), "TCP ports of media to those networks.")         \
+    X(SERVICE, "quic", BOOLEAN, "false", 0, 0, NULL, MEMBER(service, quic),                        \
+      "UDP port 443 to those networks may pass.")                                                  \
+    X(SERVICE, "policy-url", LINK, "", 0, 0, NULL, MEMBER(service, policy_url),                    \
+      "The vendor's security policy.")                                                             \
+    X(SERVICE, "reviewed", DATE, "", 0, 0, NULL, MEMBER(service, reviewed),                        \
+      "When the clinic last reviewed it. After twelve months it is reminded.")                     \
+    X(HEADER, "value", TEXT, NULL, 0, 0, NULL, MEMBER(tenant_header, value), "The field's value.") \
+    X(HEADER, "hosts", HOSTS, NULL, 0, 0, NULL, MEMBER(tenant_header, hosts),                      \
+      "The hosts of the requests that it is set on.")
+
+/* What a listen section says, before it becomes listeners. */
+struct listen_draft {
+    struct address *addresses;
+    size_t address_count;
+    uint16_t port; /* 0: not said */
+    uint16_t *connect_ports;
+    size_t connect_port_count;
+};
+
+struct option_row {
+    enum section section;
+    const char *name;
+    enum option_type type;
+    const char *initial;
+    int64_t least, greatest;
+    const char *words;
+    struct {
+        size_t offset, size, count;
+    } where;
+    const char *help;
+};
+
+struct section_row {
+    enum section section;
+    const char *name;
+    enum section parent;
+    const char *title; /* NULL: it has none, and there is only one */
+    const char *help;
+};
+
+struct option_type_row {
+    bool list;
+    const char *argument;
+    const char *expected;
+};
+
+enum {
+#define X(...) +1
+    OPTION_ROW_COUNT = 0 OPTIONS(X)
+#undef X
+};
+
+/* The tables as arrays (gateway/options.c). Sections are indexed by enum section, 0 is the file
+ * itself. */
+extern const struct option_row option_rows[OPTION_ROW_COUNT];
+extern const struct section_row section_rows[SECTION_COUNT];
+extern const struct option_type_row option_types[];
+
+/* The option or section of that name within a section; NULL (SECTION_ROOT) when there is none. */
+const struct option_row *option_find(enum section section, const char *name);
+enum section section_find(enum section parent, const char *name);
+
+/*
+ * The known option or section of `section` that `name` is probably meant to be (Damerau-Levenshtein
+ * distance at most a third of its length, at least 1), or NULL.
+ */
+const char *option_nearest(enum section section, const char *name);
+
+/* How far apart two words are: insertions, deletions, changes and swaps of neighbours. Bounded by
+ * 64 bytes each. */
+unsigned option_distance(const char *a, const char *b);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The registry's state: consultations, releases, incident numbers and counters, kept in memory and
+ * in the store, and told to every worker the moment it changes. registry.c is the process around
+ * it, control_commands.c what the control program asks of it.
+ */
+#ifndef GATEWAY_REGISTRY_H
+#define GATEWAY_REGISTRY_H
+
+#include <sys/queue.h>
+
+#include "filters/consultation.h"
+#include "filters/reason.h"
+#include "gateway/control.h"
+#include "gateway/neighbour.h"
+#include "gateway/process.h"
+#include "gateway/record.h"
+#include "gateway/store.h"
+#include "gateway/syslog.h"
+
+#define REGISTRY_RELEASES  1000  /* that hold at one time: each request asks them */
+#define REGISTRY_SCOPES    4096  /* consultations that are shown; the core has the same bound */
+#define REGISTRY_FLOWS     10000 /* in one answer */
+#define REGISTRY_QUESTIONS 8     /* flows and reload requests under way */
+#define REGISTRY_LEASE     100   /* incident numbers given to a worker at once */
+
+struct registry_worker {
+    TAILQ_ENTRY(registry_worker) next;
+    struct registry *registry;
+    struct link *link;
+    unsigned slot;
+};
+
+/* What is shown and kept of a consultation beside what the core knows. */
+struct registry_consultation {
+    char scope[SCOPE_TEXT];
+    char service[SERVICE_TEXT];
+    int64_t since, until; /* Unix milliseconds */
+    int64_t told, stored; /* `until` as the workers and the store know it */
+};
+
+/* A request of the control program that waits for other processes. */
+struct registry_question {
+    enum { QUESTION_NONE, QUESTION_FLOWS, QUESTION_RELOAD } kind;
+    uint64_t id;      /* in the messages */
+    uint64_t request; /* of the control program */
+    size_t workers;   /* that have not ended their answer */
+    json_t *flows;
+    bool truncated;
+    struct event *timer;
+    struct registry *registry;
+};
+
+struct registry {
+    struct event_base *base;
+    const struct configuration *configuration;
+    struct child *child; /* NULL in tests: no parent to ask */
+    struct store *store;
+    struct syslog *syslog; /* may be NULL in tests */
+    struct control *control;
+    struct neighbours *neighbours; /* may be NULL */
+    struct event *timer;
+    TAILQ_HEAD(, registry_worker) workers;
+
+    struct consultations *consultations;
+    struct registry_consultation *scopes;
+    size_t scope_count;
+
+    struct stored_release *releases;
+    size_t release_count;
+    int64_t unended[REGISTRY_RELEASES]; /* ids that are over, but the store does not know */
+    size_t unended_count;
+
+    bool loaded;         /* the store was read */
+    bool store_failed;   /* at the last look */
+    char complaint[512]; /* of the store, not yet logged */
+    int64_t retry_at;    /* Unix milliseconds */
+    uint64_t sequence, sequence_end;
+
+    int64_t started; /* Unix milliseconds */
+    uint64_t events[EVENT_COUNT];
+    uint64_t reasons[REASON_COUNT];
+    json_t *processes; /* the parent's last word, or NULL */
+    struct registry_question questions[REGISTRY_QUESTIONS];
+    uint64_t last_question;
+};
+
+/* Unix milliseconds. */
+int64_t registry_now(void);
+
+/*
+ * The state, kept at `path`, without process or sockets. Never fails. The caller sets what it has
+ * (child, syslog, neighbours, control); the first registry_look() reads the store.
+ */
+struct registry *registry_new(struct event_base *base, const struct configuration *configuration,
+                              const char *path);
+void registry_free(struct registry *registry);
+/* What is over ends, what failed is tried again; then at once the next look is planned. */
+void registry_look(struct registry *registry);
+/* Writes to the store what a clean stop should keep exactly. */
+void registry_flush(struct registry *registry);
+
+/* Numbers, counts, keeps and logs a record. */
+void registry_write(struct registry *registry, struct record *record);
+
+/* A worker came; the socket belongs to the callee. It is told the whole state. */
+void registry_add_worker(struct registry *registry, unsigned slot, int fd);
+/* To every worker. */
+void registry_broadcast(struct registry *registry, enum message_type type, const void *payload,
+                        size_t size);
+
+/* A sign of a call was seen. False when the message makes no sense. */
+bool registry_sign(struct registry *registry, const struct message_sign *sign);
+bool registry_is_on(struct registry *registry, const char *scope, const char **service);
+void registry_send_state(struct registry *registry, struct link *link);
+
+/* Grants a release: STORE_OK and in force everywhere, or STORE_FAILED and not at all. */
+enum store_result registry_grant(struct registry *registry, struct stored_release *release);
+/* Ends it. STORE_ABSENT when there is none; STORE_FAILED: over, but a restart may bring it back. */
+enum store_result registry_revoke(struct registry *registry, int64_t id, const char *by);
+
+/* The parts of the periodic look, in registry_consultation.c and registry_release.c. */
+void registry_load_consultations(struct registry *registry);
+void registry_keep_consultations(struct registry *registry, bool exactly);
+int64_t registry_expire_consultations(struct registry *registry, int64_t now);
+bool registry_load_releases(struct registry *registry);
+int64_t registry_expire_releases(struct registry *registry, int64_t now);
+void registry_send_releases(struct registry *registry, struct link *link);
+
+/* A question to the workers or the parent; false when too many are under way. */
+bool registry_ask_flows(struct registry *registry, uint64_t request);
+bool registry_ask_reload(struct registry *registry, uint64_t request);
+void registry_take_flow(struct registry *registry, const struct message_flow *flow);
+void registry_take_flows_end(struct registry *registry, uint64_t id);
+void registry_take_reload_result(struct registry *registry, const void *payload, size_t size);
+void registry_free_questions(struct registry *registry);
+
+#endif

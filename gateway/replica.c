@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A worker's copy of the registry's state: see replica.h. */
+#include "gateway/replica.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "filters/consultation.h"
+#include "filters/memory.h"
+#include "gateway/deadline.h"
+
+#define SIGN_EVERY  1000      /* ms between signs of the same call */
+#define QUEUE_LIMIT (1 << 20) /* bytes of records that wait for a registry */
+#define NUMBERS_LOW 30        /* incident numbers left when more are asked for */
+
+struct waiting_record {
+    STAILQ_ENTRY(waiting_record) next;
+    size_t size;
+    uint8_t packed[];
+};
+
+struct replica {
+    struct link *registry;
+    int64_t linger; /* ms */
+    bool whole;
+    struct consultations *consultations;
+    struct release *releases;
+    size_t release_count;
+    uint64_t number, numbers; /* the next incident number, and how many there are from it on */
+    uint64_t next_number, next_numbers;
+    bool asked_for_numbers;
+    int64_t signed_at; /* the last sign that was sent, and of what */
+    struct message_sign last_sign;
+    STAILQ_HEAD(, waiting_record) waiting;
+    size_t waiting_bytes;
+    uint64_t dropped;
+};
+
+struct replica *replica_new(int64_t linger)
+{
+    struct replica *replica = memory_allocate(1, sizeof(*replica));
+
+    replica->linger = linger;
+    replica->consultations = consultations_new();
+    STAILQ_INIT(&replica->waiting);
+    return replica;
+}
+
+static void drop_oldest(struct replica *replica)
+{
+    struct waiting_record *oldest = STAILQ_FIRST(&replica->waiting);
+
+    STAILQ_REMOVE_HEAD(&replica->waiting, next);
+    replica->waiting_bytes -= oldest->size;
+    free(oldest);
+}
+
+void replica_free(struct replica *replica)
+{
+    if (replica == NULL)
+        return;
+    while (!STAILQ_EMPTY(&replica->waiting))
+        drop_oldest(replica);
+    consultations_free(replica->consultations);
+    free(replica->releases);
+    free(replica);
+}
+
+bool replica_is_whole(const struct replica *replica)
+{
+    return replica->whole;
+}
+
+/* --- records --- */
+
+static void keep(struct replica *replica, const uint8_t *packed, size_t size)
+{
+    struct waiting_record *record = memory_allocate(1, sizeof(*record) + size);
+
+    while (replica->waiting_bytes + size > QUEUE_LIMIT) {
+        drop_oldest(replica);
+        replica->dropped++;
+    }
+    record->size = size;
+    memcpy(record->packed, packed, size);
+    STAILQ_INSERT_TAIL(&replica->waiting, record, next);
+    replica->waiting_bytes += size;
+}
+
+void replica_record(struct replica *replica, const struct record *record)
+{
+    uint8_t packed[MESSAGE_MAX];
+    size_t size = record_pack(record, packed, sizeof(packed));
+
+    if (size == 0)
+        return;
+    if (replica->registry == NULL ||
+        link_send(replica->registry, MESSAGE_RECORD, packed, size, -1) != 0)
+        keep(replica, packed, size);
+}
+
+static void tell_of_dropped(struct replica *replica)
+{
+    struct record record;
+    char text[80];
+
+    if (replica->dropped == 0)
+        return;
+    snprintf(text, sizeof(text), "%llu records were lost while the registry was away",
+             (unsigned long long)replica->dropped);
+    replica->dropped = 0;
+    record_init(&record, EVENT_ERROR);
+    record_set_text(&record, RECORD_DETAIL, text);
+    replica_record(replica, &record);
+}
+
+void replica_set_registry(struct replica *replica, struct link *registry)
+{
+    replica->registry = registry;
+    replica->asked_for_numbers = false;
+    replica->signed_at = 0;
+    if (registry == NULL)
+        return;
+    /* The snapshot that follows is the truth about releases: what it does not name is over. */
+    replica->release_count = 0;
+    while (!STAILQ_EMPTY(&replica->waiting)) {
+        struct waiting_record *record = STAILQ_FIRST(&replica->waiting);
+        if (link_send(registry, MESSAGE_RECORD, record->packed, record->size, -1) != 0)
+            break;
+        drop_oldest(replica);
+    }
+    tell_of_dropped(replica);
+}
+
+/* --- releases --- */
+
+static struct release *find_release(struct replica *replica, int64_t id)
+{
+    for (size_t i = 0; i < replica->release_count; i++)
+        if (replica->releases[i].id == id)
+            return &replica->releases[i];
+    return NULL;
+}
+
+static void take_release(struct replica *replica, const struct message_release *message)
+{
+    struct release *release = find_release(replica, message->id);
+
+    if (release == NULL) {
+        replica->releases = memory_resize(replica->releases, replica->release_count + 1,
+                                          sizeof(*replica->releases));
+        release = &replica->releases[replica->release_count++];
+    }
+    *release =
+        (struct release){.id = message->id,
+                         .until = message->until,
+                         .scope = message->scope == RELEASE_HOST ? RELEASE_HOST : RELEASE_URL};
+    snprintf(release->host, sizeof(release->host), "%.*s", (int)sizeof(release->host) - 1,
+             message->host);
+    memcpy(release->url_sha256, message->url_sha256, sizeof(release->url_sha256));
+}
+
+static void end_release(struct replica *replica, int64_t id)
+{
+    struct release *release = find_release(replica, id);
+
+    if (release != NULL)
+        *release = replica->releases[--replica->release_count];
+}
+
+/* --- incident numbers --- */
+
+static void take_numbers(struct replica *replica, const struct message_numbers *message)
+{
+    replica->asked_for_numbers = false;
+    if (replica->numbers == 0) {
+        replica->number = message->first;
+        replica->numbers = message->count;
+    } else {
+        replica->next_number = message->first;
+        replica->next_numbers = message->count;
+    }
+}
+
+uint64_t replica_incident(struct replica *replica)
+{
+    if (replica->numbers + replica->next_numbers <= NUMBERS_LOW && replica->registry != NULL &&
+        !replica->asked_for_numbers)
+        replica->asked_for_numbers =
+            link_send(replica->registry, MESSAGE_NUMBERS_LOW, NULL, 0, -1) == 0;
+    if (replica->numbers == 0) {
+        replica->number = replica->next_number;
+        replica->numbers = replica->next_numbers;
+        replica->next_numbers = 0;
+    }
+    if (replica->numbers == 0)
+        return 0;
+    replica->numbers--;
+    return replica->number++;
+}
+
+/* --- what the registry says --- */
+
+static bool is_terminated(const char *text, size_t size)
+{
+    return memchr(text, '\0', size) != NULL;
+}
+
+bool replica_receive(struct replica *replica, enum message_type type, const void *payload)
+{
+    const struct message_consultation *consultation = payload;
+    const struct message_release *release = payload;
+
+    switch (type) {
+    case MESSAGE_CONSULTATION:
+        if (is_terminated(consultation->scope, sizeof(consultation->scope)) &&
+            is_terminated(consultation->service, sizeof(consultation->service)))
+            consultation_set(replica->consultations, consultation->scope, consultation->service,
+                             consultation->until);
+        break;
+    case MESSAGE_RELEASE:
+        if (is_terminated(release->host, sizeof(release->host)))
+            take_release(replica, release);
+        break;
+    case MESSAGE_UNRELEASE:
+        end_release(replica, ((const struct message_unrelease *)payload)->id);
+        break;
+    case MESSAGE_NUMBERS:
+        take_numbers(replica, payload);
+        break;
+    case MESSAGE_SNAPSHOT_END:
+        replica->whole = true;
+        return true;
+    default:
+        break;
+    }
+    return false;
+}
+
+void replica_standing(struct replica *replica, const char *scope, struct standing *standing)
+{
+    *standing = (struct standing){
+        .releases = replica->releases,
+        .release_count = replica->release_count,
+        .now = clock_unix(),
+    };
+    standing->consultation =
+        consultation_find(replica->consultations, scope, clock_unix_ms(), &standing->service);
+}
+
+void replica_sign(struct replica *replica, const char *scope, const char *service,
+                  const char *client)
+{
+    int64_t now = clock_monotonic();
+    struct message_sign sign = {.scope = ""};
+    bool on =
+        consultation_sign(replica->consultations, scope, service, clock_unix_ms(), replica->linger);
+
+    snprintf(sign.scope, sizeof(sign.scope), "%s", scope);
+    snprintf(sign.service, sizeof(sign.service), "%s", service);
+    snprintf(sign.client, sizeof(sign.client), "%s", client);
+    if (!on && now - replica->signed_at < SIGN_EVERY &&
+        memcmp(&sign, &replica->last_sign, sizeof(sign)) == 0)
+        return;
+    if (replica->registry != NULL &&
+        link_send(replica->registry, MESSAGE_SIGN, &sign, sizeof(sign), -1) == 0) {
+        replica->signed_at = now;
+        replica->last_sign = sign;
+    }
+}

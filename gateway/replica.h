@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a worker knows of the registry's state: consultations, releases, incident numbers; and the
+ * way of its records to the registry. While the registry is away the last known state stands, signs
+ * of a call count at once, and records wait in a bounded queue.
+ */
+#ifndef GATEWAY_REPLICA_H
+#define GATEWAY_REPLICA_H
+
+#include "filters/policy.h"
+#include "gateway/message.h"
+#include "gateway/record.h"
+
+struct replica;
+
+struct replica *replica_new(int64_t linger);
+void replica_free(struct replica *replica);
+
+/* The link to the registry, or NULL when it is gone. Borrowed. What waits is sent. */
+void replica_set_registry(struct replica *replica, struct link *registry);
+
+/* A message of the registry. True when it was the end of the snapshot: the state is whole. */
+bool replica_receive(struct replica *replica, enum message_type type, const void *payload);
+
+bool replica_is_whole(const struct replica *replica);
+
+/* What holds now for a client in `scope`. Borrowed until the next call of this module. */
+void replica_standing(struct replica *replica, const char *scope, struct standing *standing);
+
+/*
+ * A sign of a call: it counts here at once and goes to the registry, at most once a second while
+ * the consultation is known to be on.
+ */
+void replica_sign(struct replica *replica, const char *scope, const char *service,
+                  const char *client);
+
+/* A fresh incident number; 0 when none is left. */
+uint64_t replica_incident(struct replica *replica);
+
+void replica_record(struct replica *replica, const struct record *record);
+
+#endif

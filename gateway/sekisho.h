@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts of the control program: its options, its commands, and how it speaks to the daemon. */
+#ifndef GATEWAY_SEKISHO_H
+#define GATEWAY_SEKISHO_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* X(symbol, status, help): the exit statuses. */
+#define SEKISHO_EXITS(X)                                                                           \
+    X(OK, 0, "done")                                                                               \
+    X(ERROR, 1, "the answer is an error, or a check failed")                                       \
+    X(USAGE, 2, "wrong command line")                                                              \
+    X(UNREACHABLE, 3, "the daemon cannot be reached")
+enum sekisho_exit {
+#define X(symbol, status, help) SEKISHO_##symbol = status,
+    SEKISHO_EXITS(X)
+#undef X
+};
+
+/* X(symbol, short option, long option, takes a value, help): each is one bit of a command's mask.
+ */
+#define SEKISHO_OPTIONS(X)                                                                         \
+    X(CONFIGURATION, 'c', "configuration", true, "the configuration file")                         \
+    X(SOCKET, 's', "socket", true, "the control socket of the daemon")                             \
+    X(JSON, 'j', "json", false, "answer in JSON")                                                  \
+    X(LIMIT, 'n', "limit", true, "at most so many rows")                                           \
+    X(SINCE, 'S', "since", true, "only of the last so long, such as 2h or 1d")                     \
+    X(FROM, 'f', "from", true, "the client that asks: address or MAC address")                     \
+    X(FOR, 't', "for", true, "how long, such as 30m or 4h")                                        \
+    X(REASON, 'r', "reason", true, "why, in a sentence")                                           \
+    X(BY, 'b', "by", true, "who decided it")                                                       \
+    X(END, 'e', "end", true, "the id of the release to end")                                       \
+    X(CLINIC, 'C', "clinic", true, "the clinic's name, for the certificate")                       \
+    X(DEFAULTS, 'd', "defaults", false, "every option with its default")
+enum sekisho_option {
+#define X(symbol, letter, name, value, help) OPTION_##symbol,
+    SEKISHO_OPTIONS(X)
+#undef X
+        OPTION_COUNT
+};
+
+struct sekisho {
+    const char *values[OPTION_COUNT]; /* NULL: not given; "" for one that takes no value */
+    const char *configuration;
+    char **arguments; /* after the command's name */
+    int count;
+};
+
+/* --- sekisho_client.c --- */
+
+/*
+ * Sends a request (the reference is taken) to the daemon and gives its answer, the caller's
+ * reference. With SEKISHO_UNREACHABLE or SEKISHO_ERROR the reason has been told on standard error.
+ */
+enum sekisho_exit sekisho_ask(const struct sekisho *sekisho, json_t *request, json_t **reply);
+enum sekisho_exit sekisho_ask_socket(const char *path, json_t *request, json_t **reply);
+/* Writes JSON with a newline; pure ASCII for a terminal, which must not be steered by what is in
+ * it. */
+void sekisho_print_json(const json_t *json);
+
+/* --- sekisho_paths.c --- */
+
+/* The path of the control socket, by the configuration where it says one. The caller frees. */
+char *sekisho_find_socket(const char *configuration);
+
+/* --- the commands --- */
+
+enum sekisho_exit sekisho_check(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_config(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_ca(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_status(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_flows(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_explain(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_reload(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_incidents(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_observe(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_release(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_releases(const struct sekisho *sekisho);
+
+#endif

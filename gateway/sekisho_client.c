@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The control program's end of the control socket: one request, one answer. */
+#include "gateway/sekisho.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "filters/memory.h"
+#include "gateway/sekisho_output.h"
+
+#define REPLY_LONGEST (64u << 20) /* bytes */
+#define PATIENCE      75          /* seconds: a reload may take a minute */
+#define TRIES         20          /* while the registry is being replaced */
+
+static void tell(const char *path)
+{
+    switch (errno) {
+    case ENOENT:
+    case ECONNREFUSED:
+        fprintf(stderr, "sekisho: the daemon does not run (nobody listens at %s)\n", path);
+        break;
+    case EACCES:
+    case EPERM:
+        fprintf(stderr,
+                "sekisho: no permission for %s: be root or in the group that "
+                "process.control-group names\n",
+                path);
+        break;
+    default:
+        fprintf(stderr, "sekisho: %s: %s\n", path, strerror(errno));
+    }
+}
+
+static int connect_once(const struct sockaddr_un *address)
+{
+    struct timeval patience = {PATIENCE, 0};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0) {
+        int saved = errno;
+
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+/* A socket without a listener: the registry may be on its way back from a reload. */
+static int connect_to(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct timespec pause = {0, 100 * 1000 * 1000};
+    int fd = -1;
+
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    for (int i = 0; i < TRIES; i++) {
+        fd = connect_once(&address);
+        if (fd >= 0 || (errno != ECONNREFUSED && errno != EAGAIN))
+            break;
+        nanosleep(&pause, NULL);
+    }
+    return fd;
+}
+
+static bool send_all(int fd, const char *text, size_t size)
+{
+    while (size > 0) {
+        ssize_t sent = send(fd, text, size, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return false;
+        text += sent;
+        size -= (size_t)sent;
+    }
+    return true;
+}
+
+/* A whole line, or NULL with errno (0: the daemon closed the connection). */
+static char *receive_line(int fd, size_t *size)
+{
+    size_t room = 65536, used = 0;
+    char *line = memory_allocate(room, 1);
+
+    for (;;) {
+        ssize_t received = recv(fd, line + used, room - used, 0);
+        char *end;
+
+        if (received < 0 && errno == EINTR)
+            continue;
+        if (received <= 0) {
+            errno = received == 0 ? 0 : errno;
+            break;
+        }
+        end = memchr(line + used, '\n', (size_t)received);
+        if (end != NULL) {
+            *size = (size_t)(end - line);
+            return line;
+        }
+        used += (size_t)received;
+        if (used < room)
+            continue;
+        if (room >= REPLY_LONGEST) {
+            errno = EMSGSIZE;
+            break;
+        }
+        room *= 2;
+        line = memory_resize(line, room, 1);
+    }
+    free(line);
+    return NULL;
+}
+
+static json_t *exchange(int fd, const char *text)
+{
+    json_t *reply;
+    size_t size = 0;
+    char *line = NULL;
+
+    if (send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1))
+        line = receive_line(fd, &size);
+    if (line == NULL) {
+        fprintf(stderr, "sekisho: no answer from the daemon: %s\n",
+                errno == 0 ? "it closed the connection" : strerror(errno));
+        return NULL;
+    }
+    reply = json_loadb(line, size, 0, NULL);
+    if (reply == NULL)
+        fprintf(stderr, "sekisho: the daemon's answer makes no sense\n");
+    free(line);
+    return reply;
+}
+
+static bool is_error(const json_t *reply)
+{
+    const json_t *error = json_object_get(reply, "error");
+    char *text;
+
+    if (json_is_true(json_object_get(reply, "ok")))
+        return false;
+    text = output_clean((struct span){json_string_value(error), json_string_length(error)});
+    fprintf(stderr, "sekisho: %s\n", text[0] == '\0' ? "the daemon refuses" : text);
+    free(text);
+    return true;
+}
+
+enum sekisho_exit sekisho_ask_socket(const char *path, json_t *request, json_t **reply)
+{
+    char *text = json_dumps(request, JSON_COMPACT);
+    int fd;
+
+    json_decref(request);
+    *reply = NULL;
+    if (text == NULL) {
+        fprintf(stderr, "sekisho: the request is not UTF-8\n");
+        return SEKISHO_USAGE;
+    }
+    fd = connect_to(path);
+    if (fd < 0) {
+        tell(path);
+    } else {
+        *reply = exchange(fd, text);
+        close(fd);
+    }
+    free(text);
+    if (*reply == NULL)
+        return SEKISHO_UNREACHABLE;
+    return is_error(*reply) ? SEKISHO_ERROR : SEKISHO_OK;
+}
+
+enum sekisho_exit sekisho_ask(const struct sekisho *sekisho, json_t *request, json_t **reply)
+{
+    const char *given = sekisho->values[OPTION_SOCKET];
+    char *path = given != NULL ? memory_string(given) : sekisho_find_socket(sekisho->configuration);
+    enum sekisho_exit result = sekisho_ask_socket(path, request, reply);
+
+    free(path);
+    return result;
+}
+
+void sekisho_print_json(const json_t *json)
+{
+    json_dumpf(json, stdout,
+               JSON_INDENT(2) | (isatty(STDOUT_FILENO) ? (size_t)JSON_ENSURE_ASCII : 0));
+    fputc('\n', stdout);
+}

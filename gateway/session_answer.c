@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a session answers itself, and what it tells the registry of each exchange. */
+#include "gateway/session_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "filters/url.h"
+#include "gateway/digest.h"
+#include "gateway/replica.h"
+
+static const char *const kind_source_separator = ":";
+
+/* --- records --- */
+
+/* Host and path; of the whole URL only the digest (no query is ever logged). */
+static void record_request(const struct exchange *exchange, struct record *record)
+{
+    const struct request *request = &exchange->request;
+    char text[8192 + HOST_TEXT + 32];
+    uint8_t digest[32];
+    char hex[65];
+
+    record_set(record, RECORD_HOST, request->host);
+    record_set(record, RECORD_METHOD, request->method);
+    record_set(record, RECORD_PATH, span_first(request->target, span_index(request->target, '?')));
+    size_t size = url_normalise(request->tls, request->host, request->port, request->target, text,
+                                sizeof(text));
+    if (size == 0)
+        return;
+    digest_sha256((struct span){text, size}, digest);
+    digest_hex(digest, sizeof(digest), hex);
+    record_set_text(record, RECORD_URL_SHA256, hex);
+}
+
+static void record_finding(const struct finding *finding, struct record *record)
+{
+    static const char *const sources[] = {
+#define X(symbol, name) [FROM_##symbol] = (name),
+        REQUEST_SOURCES(X)
+#undef X
+    };
+    char from[HOST_TEXT + 16];
+
+    record_set_text(record, RECORD_KIND, request_kind_name(finding->kind));
+    snprintf(from, sizeof(from), "%s%s%s", sources[finding->source],
+             finding->source_name[0] != '\0' ? kind_source_separator : "", finding->source_name);
+    record_set_text(record, RECORD_FROM, from);
+    if (finding->service != NULL)
+        record_set_text(record, RECORD_SERVICE, finding->service->name);
+}
+
+static void record_response(const struct session *session, struct record *record)
+{
+    const struct exchange *exchange = &session->exchange;
+    const struct response *response = &exchange->response;
+
+    if (!exchange->response_started)
+        return;
+    const struct field *type =
+        field_find(response->fields, response->field_count, SPAN("Content-Type"));
+    if (type != NULL)
+        record_set(record, RECORD_TYPE_DECLARED, type->value);
+    if (exchange->finding.file.type != NULL && exchange->finding.file.type[0] != '\0')
+        record_set_text(record, RECORD_TYPE_SNIFFED, exchange->finding.file.type);
+    if (exchange->file_name[0] != '\0' && exchange->finding.file.danger != FILE_HARMLESS)
+        record_set_text(record, RECORD_FILE_NAME, exchange->file_name);
+}
+
+static void fill_record(const struct session *session, enum record_event event, enum reason reason,
+                        struct record *record)
+{
+    const struct exchange *exchange = &session->exchange;
+    const struct flow *flow = session->flow;
+    struct rule nowhere = {0};
+    bool decided = exchange->active && exchange->finding.reason == reason;
+
+    flow_record(flow, event, record);
+    flow_record_reason(record, reason, decided ? exchange->finding.rule : nowhere);
+    if (exchange->active && exchange->request.host.size > 0) {
+        record_request(exchange, record);
+        record_finding(&exchange->finding, record);
+        record_response(session, record);
+        record_set_number(record, RECORD_MS, (uint64_t)(clock_monotonic() - exchange->started));
+    }
+    if (channel_ssl(flow->near) != NULL)
+        record_set_text(record, RECORD_TLS_CLIENT, SSL_get_version(channel_ssl(flow->near)));
+    if (flow->far != NULL && channel_ssl(flow->far) != NULL)
+        record_set_text(record, RECORD_TLS_ORIGIN, SSL_get_version(channel_ssl(flow->far)));
+    if (flow->verify != NULL)
+        record_set_text(record, RECORD_VERIFY, flow->verify);
+}
+
+static void record_bytes(const struct exchange *exchange, struct record *record)
+{
+    record_set_number(record, RECORD_STATUS, exchange->response.status);
+    record_set_number(record, RECORD_BYTES_UP, exchange->up);
+    record_set_number(record, RECORD_BYTES_DOWN, exchange->down);
+}
+
+static uint64_t number_incident(struct session *session, struct record *record)
+{
+    uint64_t incident = replica_incident(session->worker->replica);
+
+    if (incident != 0)
+        record_set_number(record, RECORD_INCIDENT, incident);
+    return incident;
+}
+
+void session_record_allowed(struct session *session)
+{
+    struct exchange *exchange = &session->exchange;
+    struct record record;
+
+    if (!session->worker->configuration->log_allowed || exchange->counted_block)
+        return;
+    fill_record(session, EVENT_ALLOW, exchange->finding.reason, &record);
+    record_bytes(exchange, &record);
+    replica_record(session->worker->replica, &record);
+}
+
+void session_record_would_block(struct session *session)
+{
+    struct exchange *exchange = &session->exchange;
+    struct record record;
+
+    if (exchange->counted_block) /* the first objection is the one that counts */
+        return;
+    exchange->counted_block = true;
+    fill_record(session, EVENT_WOULD_BLOCK, exchange->finding.reason, &record);
+    number_incident(session, &record);
+    replica_record(session->worker->replica, &record);
+}
+
+void session_record_broken(struct session *session, enum reason reason, const char *detail)
+{
+    struct record record;
+    bool is_block = reason_status(reason) == 403;
+
+    fill_record(session, is_block ? EVENT_BLOCK : EVENT_ERROR, reason, &record);
+    record_bytes(&session->exchange, &record);
+    if (is_block)
+        number_incident(session, &record);
+    record_set_text(&record, RECORD_DETAIL, detail);
+    replica_record(session->worker->replica, &record);
+}
+
+/* --- answers --- */
+
+static const char *phrase_of(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *phrase;
+    } rows[] = {{400, "Bad Request"},
+                {403, "Forbidden"},
+                {408, "Request Timeout"},
+                {421, "Misdirected Request"},
+                {431, "Request Header Fields Too Large"},
+                {502, "Bad Gateway"},
+                {503, "Service Unavailable"},
+                {504, "Gateway Timeout"}};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].status == status)
+            return rows[i].phrase;
+    return "Blocked";
+}
+
+/* The page that a person sees. Its length; the caller frees. */
+static size_t render_page(const struct session *session, enum reason reason, uint64_t incident,
+                          char **html)
+{
+    const struct exchange *exchange = &session->exchange;
+    const struct configuration *configuration = session->worker->configuration;
+    const struct request *request = &exchange->request;
+    const struct field *languages =
+        field_find(request->fields, request->field_count, SPAN("Accept-Language"));
+    struct standing standing;
+
+    replica_standing(session->worker->replica, session->flow->client->scope, &standing);
+    struct page_facts facts = {
+        .language = page_language(languages != NULL ? languages->value : (struct span){0}),
+        .reason = reason,
+        .incident = incident,
+        .host = request->host,
+        .path = span_first(request->target, span_index(request->target, '?')),
+        .service = span_of(standing.service),
+        .clinic = configuration->clinic_name,
+        .contact = configuration->clinic_contact,
+        .time = clock_unix(),
+    };
+    if (exchange->response_started) {
+        facts.file_name = span_of(exchange->file_name);
+        facts.file_type = span_of(exchange->finding.file.type);
+    }
+    return page_render(session->worker->page, &facts, html);
+}
+
+static void write_answer(struct session *session, enum reason reason, uint64_t incident)
+{
+    const struct exchange *exchange = &session->exchange;
+    struct evbuffer *out = channel_output(session->flow->near);
+    unsigned status = reason_status(reason);
+    bool is_head = span_equal(exchange->request.method, SPAN("HEAD"));
+    bool has_page =
+        exchange->active && exchange->finding.top_level && exchange->request.host.size > 0;
+    char *html = NULL, number[24];
+    size_t size = has_page ? render_page(session, reason, incident, &html) : 0;
+
+    http1_write_status_line(out, status, span_of(phrase_of(status)));
+    if (has_page) {
+        http1_write_field(out, SPAN("Content-Type"), SPAN("text/html; charset=utf-8"));
+        http1_write_field(out, SPAN("Content-Security-Policy"),
+                          span_of(page_content_security_policy(session->worker->page)));
+        http1_write_field(out, SPAN("Vary"), SPAN("Accept-Language"));
+    }
+    http1_write_field(out, SPAN("Cache-Control"), SPAN("no-store"));
+    http1_write_field(out, SPAN("X-Content-Type-Options"), SPAN("nosniff"));
+    http1_write_field(out, SPAN("Referrer-Policy"), SPAN("no-referrer"));
+    http1_write_field(out, SPAN("Sekisho-Reason"), span_of(reason_code(reason)));
+    if (incident != 0) {
+        int digits = snprintf(number, sizeof(number), "%llu", (unsigned long long)incident);
+        http1_write_field(out, SPAN("Sekisho-Incident"), (struct span){number, (size_t)digits});
+    }
+    http1_write_framing(out, HTTP1_LENGTH, size);
+    if (exchange->close)
+        http1_write_field(out, SPAN("Connection"), SPAN("close"));
+    http1_write_end_of_head(out);
+    if (!is_head)
+        evbuffer_add(out, html, size);
+    free(html);
+}
+
+void session_answer(struct session *session, enum record_event event, enum reason reason,
+                    const char *detail)
+{
+    struct exchange *exchange = &session->exchange;
+    struct record record;
+    uint64_t incident = 0;
+
+    if (reason_status(reason) == 0)
+        reason = REASON_BAD_REQUEST;
+    fill_record(session, event, reason, &record);
+    if (event == EVENT_BLOCK)
+        incident = number_incident(session, &record);
+    if (detail != NULL)
+        record_set_text(&record, RECORD_DETAIL, detail);
+    record_set_number(&record, RECORD_STATUS, reason_status(reason));
+    replica_record(session->worker->replica, &record);
+    if (exchange->active && exchange->request_framing == HTTP1_NO_BODY)
+        exchange->request_over = true;
+    /* Nothing may follow on a connection whose request is not over, or which has no origin. */
+    if (!exchange->request_over || session->flow->answers || reason == REASON_BAD_REQUEST ||
+        session->draining)
+        exchange->close = true;
+    write_answer(session, reason, incident);
+    session_finish_exchange(session);
+}
+
+void session_fail_origin(struct session *session, enum record_event event, enum reason reason,
+                         const char *detail)
+{
+    if (channel_ssl(session->flow->near) != NULL)
+        session->exchange.close = true; /* the pair of connections ends together */
+    session_answer(session, event, reason, detail);
+    session_drop_origin(session); /* only now: the record still spoke of its response */
+}

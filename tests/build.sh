@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Builds the tree into a folder: sh tests/build.sh FOLDER [arguments of configure]. Quiet; when a
+# step fails its last lines are shown. The whole output is in FOLDER/build.log.
+
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd)
+folder=$1
+shift
+mkdir -p "$folder"
+folder=$(cd "$folder" && pwd)
+log=$folder/build.log
+: >"$log"
+
+step() {
+    if ! "$@" >>"$log" 2>&1; then
+        echo "build.sh: failed: $*; the end of $log:" >&2
+        tail -n 40 "$log" >&2
+        exit 1
+    fi
+}
+
+# Afterwards make's own rules see to what has changed.
+if [ ! -x "$top/configure" ] || [ ! -e "$top/Makefile.in" ]; then
+    cd "$top"
+    step autoreconf -fi
+fi
+cd "$folder"
+[ -e Makefile ] || step "$top/configure" "$@"
+step make -j"$(nproc)"

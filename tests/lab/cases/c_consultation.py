@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# A consultation in Chromium (point 2 of what the gateway must show), how long it lasts, how far it
+# reaches, and the releases that a person grants.
+
+import os
+import time
+
+from browser import Browser
+from case import blocked, call, case, check, equal, not_reached, reached
+from lab import build_folder
+from network import CLIENTS
+from processes import wait_for
+
+LINK = "https://www.patient-link.example/present?x=1"
+NAVIGATE = ["-H", "Sec-Fetch-Mode: navigate", "-H", "Sec-Fetch-Dest: document", "-H", "Sec-Fetch-Site: none"]
+
+
+def screen(name):
+    return os.path.join(build_folder(), "lab", "screens", name + ".png")
+
+
+@case({"policy": {"linger": "4s"}}, seconds=120)
+def chromium_sees_a_consultation_through(lab):
+    with Browser(lab, "clinician") as browser:
+        equal(browser.get("https://call.telemed.example/room/1"), None)
+        wait_for(lambda: browser.text("#state") == "通話中", 10, lambda: browser.text("#state"))
+        lab.collector.wait(event="consultation-on")
+
+        browser.click("#patient-link", new_window=True)
+        check("PATIENT-PAGE-REACHED" not in browser.source(), "the patient's page was reached")
+        record = lab.collector.wait(event="block", reason="link-from-consultation")
+        check(record["incident"].lstrip("#") in browser.text(), "the page shows", record["incident"],
+              browser.text())
+        browser.screenshot(screen("block-page-link"))
+
+        browser.get(LINK)
+        check("PATIENT-PAGE-REACHED" not in browser.source(), "pasted")
+        lab.collector.wait(event="block", reason="unverified-destination", kind="navigation")
+        browser.screenshot(screen("block-page-pasted"))
+
+        browser.get("https://bit.ly/3xYzAbC")
+        lab.collector.wait(event="block", reason="denied-destination")
+
+        equal(browser.get("https://ehr.example-clinic.jp/"), None)
+        equal(browser.text("#ehr"), "電子カルテ")
+        check(browser.fetch("/" + "big.bin").endswith(str(len(lab.origins.big))), "a large body by fetch")
+
+        browser.get("https://files.example.net/setup.pdf")
+        lab.collector.wait(event="block", reason="type-mismatch", host="files.example.net")
+        browser.screenshot(screen("block-page-file"))
+
+        browser.first_window()
+        check(int(browser.text("#beats")) >= 1, "the call went on all the while")
+        equal(browser.text("#state"), "通話中")
+    check(not lab.origins.requests("www.patient-link.example"), "the patient's site got a request")
+    not_reached(lab, "bit.ly")
+    with Browser(lab, "phone", language="en") as phone:
+        # The call page is closed; the phone is judged within linger, then follows `outside`.
+        lab.collector.wait(30, event="consultation-off")
+        phone.get(LINK)
+        check("PATIENT-PAGE-REACHED" in phone.source(), "outside = inspect lets it through", phone.url())
+
+
+@case({"policy": {"linger": "10min"}}, seconds=120)
+def phone_elsewhere_on_the_lan_is_blocked_too(lab):
+    call(lab)
+    with Browser(lab, "phone", language="en") as phone:
+        phone.get(LINK)
+        check('lang="en"' in phone.source() and "PATIENT-PAGE" not in phone.source(), phone.text())
+        phone.screenshot(screen("block-page-phone"))
+    record = lab.collector.wait(event="block", reason="unverified-destination")
+    check(record["client"] in CLIENTS["phone"], record)
+
+
+@case({"policy": {"linger": "2s"}})
+def linger_ends(lab):
+    call(lab)
+    blocked(lab, lab.curl("clinician", *NAVIGATE, LINK), "unverified-destination")
+    lab.collector.wait(10, event="consultation-off")
+    time.sleep(0.2)
+    reached(lab, lab.curl("clinician", *NAVIGATE, LINK))
+
+
+@case({"policy": {"linger": "2s"}})
+def open_call_keeps_the_consultation(lab):
+    """As long as the call's connection lives, linger does not begin."""
+    from tlsclient import TlsClient
+    host = "call.telemed.example"
+    client = TlsClient(lab.network.connect("clinician", lab.address(host), 443), host,
+                       lab.trust("clinic")).handshake()
+    lab.collector.wait(event="consultation-on")
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        equal(client.get(host, "/api/beat", close=False)[0], 200)
+        blocked(lab, lab.curl("phone", *NAVIGATE, LINK), "unverified-destination")
+        time.sleep(0.3)
+    client.close()
+    lab.collector.wait(10, event="consultation-off")
+
+
+@case({"policy": {"scope": "room"}, 'room "診察室2"': {"clients": ["192.168.10.22", "fd00:10::22"]}})
+def scope_of_a_room(lab):
+    call(lab, "clinician")
+    blocked(lab, lab.curl("clinician", *NAVIGATE, LINK), "unverified-destination")
+    reached(lab, lab.curl("phone", *NAVIGATE, LINK))
+
+
+@case({"policy": {"scope": "client"}})
+def scope_of_a_client(lab):
+    call(lab, "clinician")
+    blocked(lab, lab.curl("clinician", "-4", *NAVIGATE, LINK), "unverified-destination")
+    blocked(lab, lab.curl("clinician", "-6", *NAVIGATE, LINK), "unverified-destination")
+    reached(lab, lab.curl("other", *NAVIGATE, LINK))
+
+
+@case()
+def consultation_survives_a_registry_and_a_restart(lab):
+    call(lab)
+    status = lab.gateway.stop()
+    equal(status, 0)
+    lab.gateway.start()
+    blocked(lab, lab.curl("clinician", *NAVIGATE, LINK), "unverified-destination")
+
+
+# --- releases ---
+
+def each_worker(lab, wanted, client="clinician"):
+    """Many fresh connections, so that every worker judges some: all must have this status."""
+    statuses = [lab.curl(client, *NAVIGATE, LINK).status for _ in range(12)]
+    equal(set(statuses), {wanted}, statuses)
+
+
+@case()
+def release_of_an_incident(lab):
+    call(lab)
+    record = blocked(lab, lab.curl("clinician", *NAVIGATE, LINK), "unverified-destination")
+    lab.gateway.sekisho("release", record["incident"], "--for", "5s", "--reason", "検査結果の確認",
+                        "--by", "山田")
+    granted = time.monotonic()
+    each_worker(lab, 200)
+    record = lab.collector.wait(event="allow", reason="released")
+    equal(lab.curl("clinician", *NAVIGATE, LINK.replace("x=1", "x=2")).status, 403, "another URL")
+    told = lab.collector.wait(event="release")
+    equal(told["by"], "山田", told)
+    check("山田" in lab.gateway.sekisho("releases"))
+    time.sleep(max(0, 5.5 - (time.monotonic() - granted)))
+    each_worker(lab, 403)
+    lab.collector.wait(event="release-end")
+
+
+@case()
+def release_of_a_host_survives_reload_and_restart(lab):
+    call(lab)
+    lab.gateway.sekisho("release", "www.patient-link.example", "--for", "30m", "--reason", "確認済み",
+                        "--by", "山田")
+    each_worker(lab, 200)
+    status, out, err = lab.gateway.reload()
+    equal(status, 0, out, err)
+    each_worker(lab, 200)
+    equal(lab.gateway.stop(), 0)
+    lab.gateway.start()
+    each_worker(lab, 200)
+    releases = lab.gateway.ask("releases")["releases"]
+    lab.gateway.sekisho("release", "--end", str(releases[0]["id"]))
+    time.sleep(0.2)
+    each_worker(lab, 403)
+
+
+@case()
+def release_of_a_denied_host(lab):
+    equal(lab.curl("clinician", *NAVIGATE, "https://bit.ly/x").status, 403)
+    lab.gateway.sekisho("release", "bit.ly", "--for", "1m", "--reason", "r", "--by", "b")
+    time.sleep(0.2)
+    equal(lab.curl("clinician", *NAVIGATE, "https://bit.ly/x").status, 302)
+
+
+@case()
+def release_needs_a_reason_and_a_name(lab):
+    for words in (["--for", "5m", "--by", "x"], ["--for", "5m", "--reason", "x"],
+                  ["--reason", "x", "--by", "x", "--for", "31d"], ["--reason", "x", "--by", "x", "--for", "x"]):
+        status, out, err = lab.gateway.sekisho("release", "www.patient-link.example", *words, check=False)
+        check(status in (1, 2) and (out + err).strip(), words, status, out, err)
+    equal(lab.gateway.ask("releases")["releases"], [])
