@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a body is, by its first bytes. One table holds the signatures; the first row that fits decides.
- * What is dangerous comes first, so that a file which is two things at once is the worse of them;
- * then archives; then the rows of the WHATWG MIME Sniffing Standard and more of their kind.
+ * What a body is, by its first bytes. One table holds the signatures; the first row that fits
+ * decides. What is dangerous comes first, so that a file which is two things at once is the worse
+ * of them; then archives; then the rows of the WHATWG MIME Sniffing Standard and more of their
+ * kind.
  */
 #include "filters/sniff.h"
 
@@ -30,13 +31,19 @@ struct signature {
 };
 
 #define S(type, flags, offset, bytes)                                                              \
-    {TYPE_##type, flags, offset, {bytes, sizeof(bytes) - 1}, 0, {NULL, 0}, NULL}
+    {                                                                                              \
+        TYPE_##type, flags, offset, {bytes, sizeof(bytes) - 1}, 0, {NULL, 0}, NULL                 \
+    }
 #define TWO(type, offset, bytes, second_offset, second)                                            \
-    {TYPE_##type, 0, offset, {bytes, sizeof(bytes) - 1}, second_offset,                            \
-     {second, sizeof(second) - 1}, NULL}
+    {                                                                                              \
+        TYPE_##type, 0, offset, {bytes, sizeof(bytes) - 1}, second_offset,                         \
+            {second, sizeof(second) - 1}, NULL                                                     \
+    }
 #define LOOK(look, flags, offset, bytes)                                                           \
-    {TYPE_NONE, flags, offset, {bytes, sizeof(bytes) - 1}, 0, {NULL, 0}, look_##look}
-#define TAG(bytes) LOOK(html, FLAG_WHITE | FLAG_NOCASE | FLAG_TAG, 0, bytes)
+    {                                                                                              \
+        TYPE_NONE, flags, offset, {bytes, sizeof(bytes) - 1}, 0, {NULL, 0}, look_##look            \
+    }
+#define TAG(bytes)         LOOK(html, FLAG_WHITE | FLAG_NOCASE | FLAG_TAG, 0, bytes)
 #define WORDS(type, bytes) S(type, FLAG_WHITE | FLAG_NOCASE, 0, bytes)
 
 /* clang-format off */
@@ -252,8 +259,7 @@ static bool is_late_pdf(const struct prefix *prefix)
     for (size_t i = 1; i + 6 <= size; i++) {
         const uint8_t *at = prefix->data + i;
         if (*at == '%' && memcmp(at, "%PDF-", 5) == 0 &&
-            (!prefix->text ||
-             ((at[-1] == '\n' || at[-1] == '\r') && at[5] >= '1' && at[5] <= '9')))
+            (!prefix->text || ((at[-1] == '\n' || at[-1] == '\r') && at[5] >= '1' && at[5] <= '9')))
             return true;
     }
     return false;
@@ -276,8 +282,8 @@ static enum file_type fall_back(const struct prefix *prefix)
 
 void sniff_bytes(const uint8_t *bytes, size_t size, bool whole, struct file_facts *facts)
 {
-    struct prefix prefix = {.data = size > 0 ? bytes : (const uint8_t *)"", .size = size,
-                            .whole = whole};
+    struct prefix prefix = {
+        .data = size > 0 ? bytes : (const uint8_t *)"", .size = size, .whole = whole};
     enum file_type type = TYPE_NONE;
 
     survey(&prefix);

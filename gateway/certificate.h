@@ -12,16 +12,21 @@
 
 /* --- origins --- */
 
-/* The client context for origins: TLS 1.2 and 1.3, ECDHE and AEAD, the trust bundle, strict verification. NULL with a message. */
+/* The client context for origins: TLS 1.2 and 1.3, ECDHE and AEAD, the trust bundle, strict
+ * verification. NULL with a message. */
 SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t size);
 
 /*
- * Prepares `ssl` (made from that context) for the origin `name`, a host name or an address literal: SNI (not for
- * an address), the name to verify, the highest version the client offered (0x0303 or 0x0304). 0 or -1.
+ * Prepares `ssl` (made from that context) for the origin `name`, a host name or an address literal:
+ * SNI (not for an address), the name to verify, the highest version the client offered (0x0303 or
+ * 0x0304). Once for each SSL. 0, or -1 when the name is not a host, the version is below TLS 1.2,
+ * or there is no memory. Without it every handshake fails.
  */
 int certificate_expect(SSL *ssl, const char *name, int client_version);
 
-/* Why the last handshake on `ssl` failed or "ok": a short code such as "expired", "untrusted", "name", for the log's `verify`. Static. */
+/* Why the last handshake on `ssl` failed or "ok": a short code such as "expired", "untrusted",
+ * "name", for the log's `verify`. Static. The codes stand in gateway/certificate_verify.h; "none"
+ * before a certificate was seen. */
 const char *certificate_verdict(const SSL *ssl);
 
 /* Whether the verified certificate of `ssl` covers another host name (or address literal) too. */
@@ -35,31 +40,40 @@ int64_t certificate_not_after(const SSL *ssl);
 struct issuer; /* the CA's certificate and key, held by the signer only */
 
 /* Reads PEM files; the key must not be readable by others. NULL with a message. */
-struct issuer *issuer_read(const char *certificate_path, const char *key_path, char *error, size_t size);
+struct issuer *issuer_read(const char *certificate_path, const char *key_path, char *error,
+                           size_t size);
 void issuer_free(struct issuer *issuer); /* wipes the key */
 
-/* The key that all leaves of this signer carry (P-256), made once. DER (PKCS#8) in *der, freed by the caller (OPENSSL_free). Length or -1. */
+/* The key that all leaves of this signer carry (P-256), made once. DER (PKCS#8) in *der, freed by
+ * the caller (OPENSSL_free). Length or -1. */
 int issuer_leaf_key(const struct issuer *issuer, unsigned char **der);
-/* The certificates above the leaf that a client needs, as DER one after the other. Length or -1; *der freed by OPENSSL_free. */
+/* The issuing CA's certificate and those above it in its file, as DER one after the other. Length
+ * or -1; *der freed by OPENSSL_free. */
 int issuer_chain(const struct issuer *issuer, unsigned char **der);
 
 /*
- * A leaf for `name` (host name or address literal), built from the fixed template of the leaf profile:
- * P-256, SHA-256, random 128-bit serial, notBefore = now - backdate, notAfter = the earliest of now + lifetime, `not_after` and the CA's
- * own; SAN = the name only, serverAuth, digitalSignature, CA:FALSE, AKI. Times in Unix seconds, durations in seconds. Length or -1 (bad name).
+ * A leaf for `name` (host name or address literal), built from the fixed template of the leaf
+ * profile: P-256, SHA-256, random 128-bit serial, notBefore = now - backdate, notAfter = the
+ * earliest of now + lifetime, `not_after` and the CA's own; SAN = the name only, serverAuth,
+ * digitalSignature, CA:FALSE, AKI. Times in Unix seconds, durations in seconds; a lifetime over a
+ * day is taken as a day, INT64_MAX as `not_after` bounds nothing. Length, or -1: bad name, or it
+ * would be over already.
  */
 int issuer_make_leaf(const struct issuer *issuer, const char *name, int64_t now, int64_t backdate,
                      int64_t lifetime, int64_t not_after, unsigned char **der);
 
 /*
- * Makes a new CA (P-256, ten years, backdated, pathlen 0, unique name) and writes both files: the certificate readable by
- * all, the key 0600, each by a temporary name and rename. Refuses to overwrite. 0 or -1 with a message.
+ * Makes a new CA (P-256, ten years, backdated, pathlen 0, unique name) and writes both files: the
+ * certificate readable by all, the key 0600, each by a temporary name and rename. Refuses to
+ * overwrite. 0 or -1 with a message.
  */
-int issuer_create(const char *certificate_path, const char *key_path, const char *clinic, char *error, size_t size);
+int issuer_create(const char *certificate_path, const char *key_path, const char *clinic,
+                  char *error, size_t size);
 
 /* --- clients --- */
 
-/* The one server context of a generation: TLS 1.2 and 1.3, ECDHE and AEAD, no tickets, no session cache, no early data. */
+/* The one server context of a generation: TLS 1.2 and 1.3, ECDHE and AEAD, no tickets, no session
+ * cache, no early data. NULL when the library refuses. */
 SSL_CTX *certificate_client_context(void);
 
 #endif

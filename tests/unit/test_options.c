@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The tables of options.h and what is made of them: nearest names, the defaults as a configuration,
+ * the manual's section. And that the sample and the profiles that are shipped fit.
+ */
+#include <event2/buffer.h>
+
+#include "tests/unit/configuration_fixture.h"
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    assert_int_equal(option_distance("", ""), 0);
+    assert_int_equal(option_distance("abc", ""), 3);
+    assert_int_equal(option_distance("linger", "lingre"), 1);
+    assert_int_equal(option_distance("kitten", "sitting"), 3);
+    assert_string_equal(option_nearest(SECTION_POLICY, "lingre"), "linger");
+    assert_string_equal(option_nearest(SECTION_NETWORK, "manage_rules"), "manage-rules");
+    assert_string_equal(option_nearest(SECTION_SERVICE, "headers"), "header");
+    assert_null(option_nearest(SECTION_POLICY, "zzzz"));
+    for (size_t i = 0; i < OPTION_ROW_COUNT; i++) {
+        assert_ptr_equal(option_find(option_rows[i].section, option_rows[i].name), &option_rows[i]);
+        assert_int_equal(section_find(option_rows[i].section, option_rows[i].name), SECTION_ROOT);
+    }
+}
+
+static char *text_of(void (*write)(struct evbuffer *))
+{
+    struct evbuffer *out = evbuffer_new();
+    assert_non_null(out);
+    write(out);
+    size_t size = evbuffer_get_length(out);
+    char *text = malloc(size + 1);
+    assert_non_null(text);
+    evbuffer_remove(out, text, size);
+    text[size] = '\0';
+    evbuffer_free(out);
+    return text;
+}
+
+/* Takes the line that begins so out of the text: the test's own paths come in its stead. */
+static void drop_line(char *text, const char *begin)
+{
+    char *at = strstr(text, begin);
+    assert_non_null(at);
+    memset(at, ' ', strcspn(at, "\n"));
+}
+
+static void test_written_defaults(void **state)
+{
+    char *text = text_of(configuration_write_defaults), *whole = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < OPTION_ROW_COUNT; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), " %s = ", option_rows[i].name);
+        assert_non_null(strstr(text, name));
+    }
+    drop_line(text, "    pages = ");
+    drop_line(text, "    trust = ");
+    char *process = strstr(text, "\nprocess {");
+    assert_non_null(process);
+    assert_true(asprintf(&whole, "%.*s\nprocess {\n pages = \"pages\"\n%s", (int)(process - text),
+                         text, process + strlen("\nprocess {")) > 0);
+    write_text("t.conf", whole);
+    reports[0] = '\0';
+    struct configuration *c = configuration_read_without_ca(path_of("t.conf"), collect, NULL);
+    if (!c && !strstr(reports, "tls.trust"))
+        fail_msg("%s", reports);
+    if (c) {
+        assert_int_equal(c->timeout_body, 60000);
+        assert_int_equal(c->listener_count, 2);
+        assert_int_equal(hostset_count(c->policy.denied), 6);
+    }
+    configuration_free(c);
+    free(whole);
+    free(text);
+}
+
+static char *source_file(const char *name)
+{
+    const char *root = getenv("srcdir");
+    char path[1024];
+
+    snprintf(path, sizeof(path), "%s/%s", root ? root : ".", name);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        fail_msg("%s: run from the top of the sources, or with srcdir", path);
+    char *text = calloc(1, 262144);
+    assert_non_null(text);
+    size_t size = fread(text, 1, 262143, file);
+    fclose(file);
+    assert_true(size > 0 && size < 262143);
+    return text;
+}
+
+/* The folders of this build as they stand in the page of the sources. */
+static char *with_usual_folders(char *text)
+{
+    static const char *const folders[][2] = {{SEKISHO_DATA_DIR, "/usr/share/sekisho"},
+                                             {SEKISHO_SYSCONF_DIR, "/etc/sekisho"},
+                                             {SEKISHO_STATE_DIR, "/var/lib/sekisho"},
+                                             {SEKISHO_RUN_DIR, "/run/sekisho"}};
+    for (size_t i = 0; i < 4; i++) {
+        for (char *at = text; (at = strstr(at, folders[i][0])); at += strlen(folders[i][1])) {
+            char *changed = NULL;
+            size_t before = (size_t)(at - text);
+            assert_true(asprintf(&changed, "%.*s%s%s", (int)before, text, folders[i][1],
+                                 at + strlen(folders[i][0])) > 0);
+            free(text);
+            text = changed;
+            at = text + before;
+        }
+    }
+    return text;
+}
+
+static void test_manual(void **state)
+{
+    char *page = source_file("gateway/sekisho.conf.5");
+    char *section = with_usual_folders(text_of(configuration_write_manual));
+
+    (void)state;
+    if (!strstr(page, section))
+        fail_msg("the OPTIONS of gateway/sekisho.conf.5 are not those of gateway/options.h");
+    free(section);
+    free(page);
+}
+
+static void test_sample_and_profiles(void **state)
+{
+    static const char *const names[] = {"zoom",  "teams", "meet",    "webex", "whereby",
+                                        "jitsi", "line",  "clinics", "curon", "yadoc"};
+    const char *root = getenv("srcdir") ? getenv("srcdir") : ".";
+    char *top = realpath(root, NULL), *text = NULL;
+
+    (void)state;
+    assert_non_null(top);
+    struct evbuffer *all = evbuffer_new();
+    assert_non_null(all);
+    evbuffer_add_printf(all, "include(\"%s/conf/sekisho.conf\")\n", top);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        evbuffer_add_printf(all, "include(\"%s/conf/services/%s.conf\")\n", top, names[i]);
+    evbuffer_add(all, "", 1);
+    assert_int_equal(rename(path_of("lists"), path_of("lists-of-the-test")), 0);
+    assert_true(asprintf(&text, "%s/conf/lists", top) > 0);
+    assert_int_equal(symlink(text, path_of("lists")), 0);
+    free(text);
+    struct configuration *c = attempt_with((char *)evbuffer_pullup(all, -1), "base.conf");
+    if (!c)
+        fail_msg("%s", reports);
+    assert_int_equal(c->policy.service_count, sizeof(names) / sizeof(names[0]));
+    for (size_t i = 0; i < c->policy.service_count; i++) {
+        const struct service *service = &c->policy.services[i];
+        assert_string_equal(service->name, names[i]);
+        assert_true(hostset_count(service->call) > 0);
+        /* what an enabled service needs is on no list of denied hosts */
+        for (size_t j = 0; j < hostset_count(service->hosts); j++) {
+            const char *host = hostset_at(service->hosts, j)->pattern;
+            assert_null(strchr(host, '*') ? NULL : hostset_find(c->policy.denied, span_of(host)));
+        }
+    }
+    const struct service *zoom = &c->policy.services[0];
+    assert_true(url_pattern_matches(&zoom->attachments[0], SPAN("us04file.zoom.us"), SPAN("/a")));
+    assert_true(url_pattern_matches(&zoom->join[0], SPAN("us02web.zoom.us"), SPAN("/j/1?pwd=x")));
+    assert_int_equal(zoom->network_count, 49);
+    assert_non_null(hostset_find(c->policy.denied, SPAN("bit.ly")));
+    assert_non_null(hostset_find(c->policy.denied, SPAN("mask.icloud.com")));
+    assert_null(hostset_find(c->policy.denied, SPAN("youtu.be")));
+    assert_null(hostset_find(c->policy.system, SPAN("www.google.com")));
+    assert_null(hostset_find(c->policy.system, SPAN("www.microsoft.com")));
+    assert_int_equal(hostset_find(c->policy.system, SPAN("ocsp.digicert.com"))->tag, TREAT_SPLICE);
+    configuration_free(c);
+    assert_int_equal(unlink(path_of("lists")), 0);
+    assert_int_equal(rename(path_of("lists-of-the-test"), path_of("lists")), 0);
+    evbuffer_free(all);
+    free(top);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_written_defaults),
+        cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_sample_and_profiles),
+    };
+    return cmocka_run_group_tests(tests, prepare, clean);
+}
