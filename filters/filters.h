@@ -61,8 +61,11 @@ void filters_judge_request(const struct policy *policy, const struct standing *s
                            const struct request *request, struct finding *finding);
 
 /*
- * Rows 1 to 7 of the response table. `finding` is the request's, which passed; it is updated.
- * May be called again with a longer prefix, until the prefix is whole or filters_wanted_bytes() long.
+ * Rows 1 to 7 of the response table. `finding` is the request's; it becomes what these rows say, and a
+ * request's block counts no more: in observe mode the caller has noted it.
+ * May be called again with a longer prefix, until the prefix is whole or filters_wanted_bytes() long:
+ * before that a pass holds only for the bytes seen, and a download that is listed by its content may
+ * still be taken for an unknown one.
  */
 void filters_judge_response(const struct policy *policy, const struct standing *standing,
                             const struct request *request, const struct response *response,

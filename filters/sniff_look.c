@@ -117,7 +117,7 @@ enum file_type look_swf(const struct prefix *prefix)
                                                                               : TYPE_NONE;
 }
 
-/* "-lh5-", "-lzs-", "-pm2-" ... at the third byte */
+/* "-lh5-", "-lzs-" ... at the third byte */
 enum file_type look_lzh(const struct prefix *prefix)
 {
     const uint8_t *d = prefix->data;

@@ -130,9 +130,12 @@ static void on_parent_message(void *context, struct link *link, enum message_typ
 
 static void on_terminate(evutil_socket_t number, short what, void *argument)
 {
+    struct child *child = argument;
+
     (void)number;
     (void)what;
-    drain(argument);
+    child->stopping = true;
+    drain(child);
 }
 
 void child_ready(struct child *child)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The configuration of one generation: what sekisho.conf and the profiles and lists it names say,
- * checked, with every default filled in. Read by the parent (and by the control program), inherited by
- * the others at fork. Every option stands in gateway/options.h: from that table come the parser, the
- * checks, the defaults, the manual's section and `sekisho config --defaults`.
+ * checked, with every default filled in. Read by the parent (and by the control program), inherited
+ * by the others at fork. Every option stands in gateway/options.h: from that table come the parser,
+ * the checks, the defaults, the manual's section and `sekisho config --defaults`.
  */
 #ifndef GATEWAY_CONFIGURATION_H
 #define GATEWAY_CONFIGURATION_H
@@ -13,7 +13,7 @@
 #include "gateway/http1.h"
 
 struct listener_options {
-    bool transparent;          /* else an explicit proxy */
+    bool transparent; /* else an explicit proxy */
     struct sockaddr_storage address;
     socklen_t address_size;
     struct rule rule;
@@ -22,10 +22,10 @@ struct listener_options {
 struct room_client {
     bool is_mac;
     uint8_t mac[6];
-    struct network network;    /* when not a MAC */
+    struct network network; /* when not a MAC */
 };
 struct room {
-    char *name;                /* UTF-8 */
+    char *name; /* UTF-8 */
     struct room_client *clients;
     size_t client_count;
     struct rule rule;
@@ -35,24 +35,24 @@ enum certificate_failure { FAILURE_ALERT, FAILURE_PAGE };
 enum log_transport { LOG_UNIX, LOG_UDP, LOG_TCP };
 
 struct configuration {
-    char *path;                /* of sekisho.conf */
-    char **files;              /* every file that was read: rules borrow these names */
+    char *path;   /* of sekisho.conf */
+    char **files; /* every file that was read: rules borrow these names */
     size_t file_count;
     struct policy policy;
 
     /* network { } */
-    char **lan;                /* interface names */
+    char **lan; /* interface names */
     size_t lan_count;
-    bool manage_rules;         /* program nftables and policy routing (default: true) */
-    bool remove_on_stop;       /* take them away on a clean stop (default: false, fail closed) */
-    uint32_t mark;             /* fwmark of intercepted packets */
+    bool manage_rules;   /* program nftables and policy routing (default: true) */
+    bool remove_on_stop; /* take them away on a clean stop (default: false, fail closed) */
+    uint32_t mark;       /* fwmark of intercepted packets */
     uint32_t route_table;
     struct sockaddr_storage *resolvers; /* default: those of /etc/resolv.conf */
     size_t resolver_count;
 
     struct listener_options *listeners;
     size_t listener_count;
-    uint16_t *connect_ports;   /* that CONNECT and absolute-form may ask for (default 80, 443) */
+    uint16_t *connect_ports; /* that CONNECT and absolute-form may ask for (default 80, 443) */
     size_t connect_port_count;
 
     struct room *rooms;
@@ -60,21 +60,21 @@ struct configuration {
 
     /* clinic { } */
     char *clinic_name;
-    char *clinic_contact;      /* shown on the page */
+    char *clinic_contact; /* shown on the page */
 
     /* tls { } */
-    char *ca_certificate;      /* PEM path; default: in the state folder */
+    char *ca_certificate; /* PEM path; default: in the state folder */
     char *ca_key;
-    char *trust;               /* PEM bundle that origins are verified with */
-    int64_t leaf_lifetime;     /* milliseconds, at most 24 h */
+    char *trust;           /* PEM bundle that origins are verified with */
+    int64_t leaf_lifetime; /* milliseconds, at most 24 h */
     int64_t leaf_backdate;
     enum certificate_failure failure;
 
     /* limits { } */
     struct http1_limits http;
-    unsigned connections;      /* of one worker */
+    unsigned connections; /* of one worker */
     unsigned connections_per_client;
-    size_t buffer;             /* bytes held per direction of a connection */
+    size_t buffer; /* bytes held per direction of a connection */
 
     /* timeouts { }: milliseconds */
     int64_t timeout_hello, timeout_connect, timeout_handshake, timeout_head, timeout_first_byte,
@@ -84,24 +84,25 @@ struct configuration {
     enum log_transport log_transport;
     struct sockaddr_storage log_address; /* LOG_UDP, LOG_TCP */
     socklen_t log_address_size;
-    char *log_path;            /* LOG_UNIX */
-    bool log_allowed;          /* a line for every allowed exchange too (default: true) */
+    char *log_path;   /* LOG_UNIX */
+    bool log_allowed; /* a line for every allowed exchange too (default: true) */
 
     /* process { } */
-    unsigned workers;          /* default: one per core */
-    bool separate_users;       /* when started as root (default: true) */
-    char *state_directory;     /* default /var/lib/sekisho */
-    char *control_socket;      /* default /run/sekisho/control */
-    char *control_group;       /* "" for none */
-    char *pages_directory;     /* templates and messages; default: the installed ones */
-    char *page_template;       /* contents of its block.html */
-    char *page_messages[2];    /* contents of messages.ja and messages.en */
+    unsigned workers;       /* default: one per core */
+    bool separate_users;    /* when started as root (default: true) */
+    char *state_directory;  /* default /var/lib/sekisho */
+    char *control_socket;   /* default /run/sekisho/control */
+    char *control_group;    /* "" for none */
+    char *pages_directory;  /* templates and messages; default: the installed ones */
+    char *page_template;    /* contents of its block.html */
+    char *page_messages[2]; /* contents of messages.ja and messages.en */
 };
 
 /*
  * Reads and checks everything. NULL when there is any error; each error and warning is given to
  * `report` as one line without newline: "FILE:LINE: error: ..." or "FILE:LINE: warning: ...".
- * Errors are collected: one call tells all that can be told. The caller frees with configuration_free().
+ * Errors are collected: one call tells all that can be told. The caller frees with
+ * configuration_free().
  */
 typedef void configuration_report(void *context, const char *line);
 struct configuration *configuration_read(const char *path, configuration_report *report,
@@ -118,7 +119,8 @@ void configuration_write_defaults(struct evbuffer *out);
 /* The OPTIONS section of sekisho.conf(5), in mdoc(7) or man(7) as the rest of the page. */
 void configuration_write_manual(struct evbuffer *out);
 
-/* The index of the room that a client is in, or -1. `mac` may be NULL. The first room that lists it. */
+/* The index of the room that a client is in, or -1. `mac` may be NULL. The first room that lists
+ * it. */
 int configuration_room(const struct configuration *configuration, const struct address *address,
                        const uint8_t mac[6]);
 

@@ -327,8 +327,8 @@ static void check_policy(struct reader *reader)
     }
     if (joined && policy->meeting_count == 0)
         reader_warning(reader, rule_of(reader, SECTION_CLINIC, "meetings"),
-                       "clinic.meetings is empty: every link that joins a meeting of \"%s\" is "
-                       "taken for another organisation's",
+                       "clinic.meetings is empty: nobody can tell the clinic's own meetings of "
+                       "\"%s\" from another organisation's, so no link that joins one is blocked",
                        joined->name);
     check_clinic_lists(reader);
 }

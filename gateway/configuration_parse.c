@@ -78,8 +78,8 @@ static bool parse_with_unit(const char *text, const struct unit *units, size_t c
 
 bool parse_duration(const char *text, int64_t *value)
 {
-    static const struct unit units[] = {
-        {"ms", 1}, {"s", 1000}, {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
+    static const struct unit units[] = {{"ms", 1},      {"s", 1000},    {"m", 60000},
+                                        {"min", 60000}, {"h", 3600000}, {"d", 86400000}};
 
     return parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), value);
 }

@@ -10,7 +10,7 @@
 bool parse_boolean(const char *text, bool *value);
 /* Decimal, or hexadecimal after 0x; no sign. */
 bool parse_number(const char *text, int64_t *value);
-/* Milliseconds: a number and ms, s, min, h or d. */
+/* Milliseconds: a number and ms, s, min (or m), h or d. */
 bool parse_duration(const char *text, int64_t *value);
 /* Bytes: a number and B, kB, MB or nothing. */
 bool parse_size(const char *text, int64_t *value);

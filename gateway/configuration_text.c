@@ -135,14 +135,14 @@ static void write_item(struct evbuffer *out, const struct option_row *option)
     write_roff(out, option->help);
     write_range(out, option);
     if (is_said(option)) {
-        evbuffer_add_printf(out, "Default:\n.Ql ");
         struct evbuffer *text = evbuffer_new();
-        if (text) {
-            write_initial(text, option);
-            evbuffer_add_buffer(out, text);
-            evbuffer_free(text);
-        }
-        evbuffer_add_printf(out, ".\n");
+        if (!text)
+            return;
+        write_initial(text, option);
+        evbuffer_add(text, "", 1);
+        evbuffer_add_printf(out, "Default:\n");
+        write_roff(out, (const char *)evbuffer_pullup(text, -1));
+        evbuffer_free(text);
     }
 }
 
@@ -150,8 +150,8 @@ void configuration_write_manual(struct evbuffer *out)
 {
     for (size_t i = 1; i < SECTION_COUNT; i++) {
         const struct section_row *row = &section_rows[i];
-        evbuffer_add_printf(out, ".Ss %s%s%s%s\n", row->name, row->title ? " \"" : "",
-                            row->title ? row->title : "", row->title ? "\"" : "");
+        evbuffer_add_printf(out, ".Ss %s%s%s%s\n", row->name, row->title ? " \\(dq" : "",
+                            row->title ? row->title : "", row->title ? "\\(dq" : "");
         write_roff(out, row->help);
         evbuffer_add_printf(out, ".Bl -tag -width Ds\n");
         for (size_t j = 0; j < OPTION_ROW_COUNT; j++)

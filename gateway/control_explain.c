@@ -227,9 +227,11 @@ json_t *command_explain(struct registry *registry, uint64_t request, uid_t uid,
         return control_error("\"url\" must be a URL of http or https, or a host");
     if (from != NULL && !find_asker(registry, from, &asker))
         return control_error("\"from\" must be the address or the MAC address of a client");
-    if (from == NULL)
-        find_asker(registry, "192.0.2.1", &asker); /* somebody, in no room */
-    on = registry_is_on(registry, asker.scope, &service);
+    if (from == NULL && policy->scope == SCOPE_CLINIC)
+        snprintf(asker.scope, sizeof(asker.scope), "clinic");
+    /* With a narrower scope, whether one is on depends on who asks. */
+    service = NULL;
+    on = asker.scope[0] != '\0' && registry_is_on(registry, asker.scope, &service);
     reply = json_pack("{s:b, s:o, s:s, s:o, s:b, s:o, s:o, s:o}", "ok", 1, "destination",
                       show_destination(policy, &url), "mode",
                       policy->mode == MODE_OBSERVE ? "observe" : "enforce", "scope",

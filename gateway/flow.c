@@ -536,10 +536,10 @@ void flow_tunnel(struct flow *flow)
         read_hello(flow);
 }
 
-void flow_drain(struct flow *flow)
+void flow_drain(struct flow *flow, bool at_once)
 {
     if (flow->session != NULL)
-        session_drain(flow->session);
+        session_drain(flow->session, at_once);
 }
 
 /* The original destination of an intercepted connection is the local address of its socket. */

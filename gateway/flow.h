@@ -54,8 +54,11 @@ void flow_accept(struct worker *worker, int fd, bool is_explicit,
                  const struct sockaddr_storage *peer);
 /* Ends the connection and frees everything. */
 void flow_end(struct flow *flow);
-/* The worker drains: what is idle ends, what is under way finishes. */
-void flow_drain(struct flow *flow);
+/*
+ * The worker drains: no exchange after the one under way, or after the next where none is; with
+ * `at_once` what is idle ends now (it may free the flow).
+ */
+void flow_drain(struct flow *flow, bool at_once);
 
 /* The session met CONNECT: the client goes on towards flow->host and flow->port. */
 void flow_tunnel(struct flow *flow);

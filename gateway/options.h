@@ -151,8 +151,8 @@ enum option_type {
       "Downloads that the clinic takes, such as \"pdf from labo.example.jp\".")                    \
     X(CLINIC, "meetings", URLS, NULL, 0, 0, NULL,                                                  \
       ARRAY(configuration, policy.meetings, policy.meeting_count),                                 \
-      "The clinic's own meeting links. Join links of services that are not listed here are of "    \
-      "another organisation.")                                                                     \
+      "The clinic's own meeting links. While there are none, join links of services are not "      \
+      "blocked: nobody could tell whose they are.")                                                \
     X(POLICY, "mode", CHOICE, "enforce", 0, 0, "enforce|observe", CONFIGURATION(policy.mode),      \
       "With observe everything is judged and logged, and nothing is blocked.")                     \
     X(POLICY, "scope", CHOICE, "clinic", 0, 0, "clinic|room|client", CONFIGURATION(policy.scope),  \
@@ -242,7 +242,9 @@ enum option_type {
       ARRAY(service, attachments, attachment_count),                                               \
       "Where files come from that were handed over in the chat. Blocked.")                         \
     X(SERVICE, "join", URLS, NULL, 0, 0, NULL, ARRAY(service, join, join_count),                   \
-      "Links that join a meeting. Blocked unless clinic.meetings lists them.")                     \
+      "Links that join a meeting. When clinic.meetings has entries, what it does not list of "     \
+      "these "                                                                                     \
+      "is of another organisation, and blocked.")                                                  \
     X(SERVICE, "networks", NETWORKS, NULL, 0, 0, NULL, ARRAY(service, networks, network_count),    \
       "The published networks of the service: media, and TLS that names no host.")                 \
     X(SERVICE, "media-udp", PORT_RANGES, NULL, 1, PORT_MAX, NULL,                                  \

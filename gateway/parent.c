@@ -654,6 +654,16 @@ static void bury(struct process *process, int status)
     report_processes();
 }
 
+static bool workers_left(void)
+{
+    struct process *process;
+
+    TAILQ_FOREACH (process, &parent.processes, next)
+        if (process->role == ROLE_WORKER)
+            return true;
+    return false;
+}
+
 static void on_child_death(evutil_socket_t number, short what, void *argument)
 {
     int status;
@@ -670,21 +680,11 @@ static void on_child_death(evutil_socket_t number, short what, void *argument)
                 break;
             }
     }
-    if (parent.stopping && TAILQ_EMPTY(&parent.processes))
+    if (parent.stopping && !workers_left())
         event_base_loopbreak(parent.base);
 }
 
 /* --- stopping --- */
-
-static bool workers_left(void)
-{
-    struct process *process;
-
-    TAILQ_FOREACH (process, &parent.processes, next)
-        if (process->role == ROLE_WORKER)
-            return true;
-    return false;
-}
 
 static void on_impatience(evutil_socket_t fd, short what, void *argument)
 {
@@ -710,8 +710,10 @@ static void on_stop(evutil_socket_t number, short what, void *argument)
     notify_send("STOPPING=1");
     report(EVENT_STOP, NULL);
     TAILQ_FOREACH (process, &parent.processes, next)
-        if (process->role == ROLE_WORKER)
-            drain_process(process);
+        if (process->role == ROLE_WORKER) {
+            process->state = PROCESS_DRAINING;
+            kill(process->pid, SIGTERM);
+        }
     parent.impatience = evtimer_new(parent.base, on_impatience, NULL);
     if (parent.impatience == NULL || !workers_left())
         event_base_loopbreak(parent.base);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The processes of sekishod and the table of their roles. The parent forks a child per row (a worker
- * per core), hands each its links to the others, replaces what dies, and drives reload and stop.
+ * The processes of sekishod and the table of their roles. The parent forks a child per row (a
+ * worker per core), hands each its links to the others, replaces what dies, and drives reload and
+ * stop.
  */
 #ifndef GATEWAY_PROCESS_H
 #define GATEWAY_PROCESS_H
@@ -14,12 +15,13 @@
 /* What every child process knows of itself. */
 struct child {
     enum role role;
-    unsigned slot;                            /* which worker; 0 otherwise */
+    unsigned slot;                             /* which worker; 0 otherwise */
     const struct configuration *configuration; /* of its generation, inherited at fork */
-    const int *listeners;                     /* one socket per configured listener address */
+    const int *listeners;                      /* one socket per configured listener address */
     struct event_base *base;
     struct link *parent;
-    void *state;                              /* the role's own */
+    bool stopping; /* by SIGTERM: the daemon ends, not only a generation */
+    void *state;   /* the role's own */
 };
 
 /* One row of the role table. Every function may be NULL. */
@@ -33,7 +35,8 @@ struct role_operations {
     void (*peer)(struct child *child, enum role role, unsigned slot, int fd);
     /* Any other message of the parent. */
     void (*message)(struct child *child, enum message_type type, const void *payload, size_t size);
-    /* Finish what is under way and end with event_base_loopbreak(). Also when the parent is gone. */
+    /* Finish what is under way and end with event_base_loopbreak(). Also when the parent is gone.
+     */
     void (*drain)(struct child *child);
     /* After the loop: flush and close. */
     void (*stop)(struct child *child);

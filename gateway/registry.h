@@ -18,11 +18,11 @@
 #include "gateway/store.h"
 #include "gateway/syslog.h"
 
-#define REGISTRY_RELEASES  1000  /* that hold at one time: each request asks them */
-#define REGISTRY_SCOPES    4096  /* consultations that are shown; the core has the same bound */
-#define REGISTRY_FLOWS     10000 /* in one answer */
-#define REGISTRY_QUESTIONS 8     /* flows and reload requests under way */
-#define REGISTRY_LEASE     100   /* incident numbers given to a worker at once */
+#define REGISTRY_RELEASES  1000 /* that hold at one time: each request asks them */
+#define REGISTRY_SCOPES    (CONSULTATION_SCOPES + 1) /* and CONSULTATION_EVERY */
+#define REGISTRY_FLOWS     10000                     /* in one answer */
+#define REGISTRY_QUESTIONS 8                         /* flows and reload requests under way */
+#define REGISTRY_LEASE     100 /* incident numbers given to a worker at once */
 
 struct registry_worker {
     TAILQ_ENTRY(registry_worker) next;
@@ -64,6 +64,7 @@ struct registry {
 
     struct consultations *consultations;
     struct registry_consultation *scopes;
+    uint32_t *scope_hashes; /* of the rows' scopes, side by side: a worker may know thousands */
     size_t scope_count;
 
     struct stored_release *releases;

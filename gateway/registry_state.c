@@ -267,6 +267,7 @@ struct registry *registry_new(struct event_base *base, const struct configuratio
     TAILQ_INIT(&registry->workers);
     registry->consultations = consultations_new();
     registry->scopes = memory_allocate(REGISTRY_SCOPES, sizeof(*registry->scopes));
+    registry->scope_hashes = memory_allocate(REGISTRY_SCOPES, sizeof(*registry->scope_hashes));
     registry->releases = memory_allocate(REGISTRY_RELEASES, sizeof(*registry->releases));
     registry->store = store_new(path, on_store_failure, registry);
     registry->timer = evtimer_new(base, on_timer, registry);
@@ -301,6 +302,7 @@ void registry_free(struct registry *registry)
     consultations_free(registry->consultations);
     json_decref(registry->processes);
     free(registry->scopes);
+    free(registry->scope_hashes);
     free(registry->releases);
     free(registry);
 }

@@ -76,7 +76,9 @@ static char *find_value(const char *at, const char *name)
         if (*at == '"' || *at == '\'') {
             const char *end = skip_string(at);
 
-            return end - at < 2 ? NULL : memory_span((struct span){at + 1, (size_t)(end - at) - 2});
+            return end - at < 2 || end[-1] != *at
+                       ? NULL
+                       : memory_span((struct span){at + 1, (size_t)(end - at) - 2});
         }
     }
     return NULL;

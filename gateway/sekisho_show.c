@@ -347,8 +347,11 @@ static void show_explain(const json_t *reply)
         print_text("treatment   ", text_of(destination, "treatment"), "\n");
     if (text_of(reply, "room").size > 0)
         print_text("room        ", text_of(reply, "room"), "\n");
-    print_text("scope       ", text_of(reply, "scope"),
-               on ? ": a consultation is on\n\n" : ": no consultation is on\n\n");
+    if (text_of(reply, "scope").size == 0)
+        puts("scope       whether a consultation is on depends on the client (--from)\n");
+    else
+        print_text("scope       ", text_of(reply, "scope"),
+                   on ? ": a consultation is on\n\n" : ": no consultation is on\n\n");
     show_judgement(reply, "during_consultation",
                    on ? "during a consultation (now)" : "during a consultation");
     show_judgement(reply, "outside_consultation",

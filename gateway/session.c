@@ -575,7 +575,11 @@ void session_free(struct session *session)
     free(session);
 }
 
-void session_drain(struct session *session)
+void session_drain(struct session *session, bool at_once)
 {
     session->draining = true;
+    if (!at_once || session->tunnel || session->exchange.active)
+        return;
+    session->ending = END_FINISH;
+    settle(session);
 }

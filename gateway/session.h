@@ -13,7 +13,10 @@
 struct session *session_new(struct flow *flow);
 void session_free(struct session *session);
 
-/* No further exchange after the one under way. */
-void session_drain(struct session *session);
+/*
+ * No further exchange after the one under way, or after the next where none is: its client could not
+ * tell a connection that closes in its face from a failure. With `at_once` an idle one ends now.
+ */
+void session_drain(struct session *session, bool at_once);
 
 #endif

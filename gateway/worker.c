@@ -309,17 +309,18 @@ static void on_drained(void *context)
 static void worker_drain(struct child *child)
 {
     struct worker *worker = child->state;
-    struct flow *flow;
+    struct flow *flow, *after;
 
-    if (worker->draining)
+    if (worker->draining && !child->stopping)
         return;
     worker->draining = true;
     want_accept(worker, false);
     deadline_clear(&worker->accept_again);
-    deadline_init(&worker->drain, worker->base, on_drained, worker);
     deadline_set(&worker->drain, worker->configuration->timeout_drain);
-    TAILQ_FOREACH (flow, &worker->flows, next)
-        flow_drain(flow);
+    for (flow = TAILQ_FIRST(&worker->flows); flow != NULL; flow = after) {
+        after = TAILQ_NEXT(flow, next);
+        flow_drain(flow, child->stopping);
+    }
     end_loop_when_empty(worker);
 }
 
@@ -371,6 +372,7 @@ static int worker_start(struct child *child)
     worker->replica = replica_new(configuration->policy.linger);
     worker->flow_limit = count_flows(configuration);
     deadline_init(&worker->accept_again, worker->base, on_accept_again, worker);
+    deadline_init(&worker->drain, worker->base, on_drained, worker);
     worker->acceptors =
         memory_allocate(configuration->listener_count + 1, sizeof(*worker->acceptors));
     for (size_t i = 0; i < configuration->listener_count; i++) {

@@ -21,6 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "lab"))
 
 from browser import Browser, available  # noqa: E402
+from case import NAVIGATE  # noqa: E402
 from lab import Lab, LabError, build_folder, enter  # noqa: E402
 from network import GATEWAY_LAN4, GATEWAY_WAN4, GATEWAY_WAN6  # noqa: E402
 from processes import wait_for  # noqa: E402
@@ -30,7 +31,6 @@ CALL = "https://call.telemed.example/room/1"
 LINK = "https://www.patient-link.example/present?x=1"
 EHR = "https://ehr.example-clinic.jp/"
 LINGER = 4
-NAVIGATE = ["-H", "Sec-Fetch-Mode: navigate", "-H", "Sec-Fetch-Dest: document", "-H", "Sec-Fetch-Site: none"]
 PROXY_PORT, PAGE_PORT = 8080, 8081
 
 

@@ -11,6 +11,11 @@ import time
 
 CASES = []
 
+# What a browser sends with an address that was typed, pasted or scanned. Without it curl is taken for
+# a program that loads some resource, and gets no page to read.
+NAVIGATE = ["-H", "Sec-Fetch-Mode: navigate", "-H", "Sec-Fetch-Dest: document",
+            "-H", "Sec-Fetch-Site: none", "-H", "Accept: text/html,*/*;q=0.8"]
+
 
 class Skip(Exception):
     """This case cannot be run here; the text says why."""

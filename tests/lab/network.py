@@ -141,6 +141,11 @@ class Network:
         lines.append("route add %s via %s" % (LAN6, GATEWAY_WAN6))
         self._ip("internet", *lines)
         self._sysctl("gateway", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        # Where br_netfilter is loaded, a bridge runs the prerouting hooks before the packet is taken
+        # up, and the socket that TPROXY chose is lost again: TPROXY on a bridge needs it off.
+        if os.path.exists("/proc/sys/net/bridge"):
+            self._sysctl("gateway", "net.bridge.bridge-nf-call-iptables=0",
+                         "net.bridge.bridge-nf-call-ip6tables=0")
 
     def down(self):
         for host in self._made:

@@ -87,7 +87,7 @@ static const char *const mistakes[][2] = {
                               "(of 1024) from 1kB to 4MB, found"},
     {"limits { line = 128kB }", "1: error: limits.line: more than limits.head (65536 bytes)"},
     {"limits { connections = 100 }",
-     ": error: limits.connections-per-client: more than limits.connections (100)"},
+     "1: error: limits.connections-per-client: more than limits.connections (100)"},
     {"log { to = \"tls://192.0.2.1:6514\" }",
      "1: error: log.to: expected unix:PATH, udp://ADDRESS:PORT or tcp://ADDRESS:PORT"},
     {"log { to = \"udp://collector:514\" }", "1: error: log.to: expected"},

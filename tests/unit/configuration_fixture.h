@@ -110,24 +110,4 @@ static struct configuration *attempt_with(const char *text, const char *base)
     return configuration_read(path_of("t.conf"), collect, NULL);
 }
 
-static struct configuration *attempt(const char *text)
-{
-    return attempt_with(text, "listen.conf");
-}
-
-/* True when a line of the reports is "t.conf:LINE: " and then `wanted`. */
-static bool is_reported(const char *wanted)
-{
-    char line[1024];
-
-    snprintf(line, sizeof(line), "%s:%s", path_of("t.conf"), wanted);
-    return strstr(reports, line) != NULL;
-}
-
-static void check_report(const char *text, const char *wanted)
-{
-    if (!is_reported(wanted))
-        fail_msg("for: %s\nwanted: %s\nreported:\n%s", text, wanted, reports);
-}
-
 #endif

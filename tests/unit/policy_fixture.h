@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A small policy that the tests of the filters share: one service with hosts of every sort, a
- * clinic with its lists, releases, and short ways to write a request and a response.
+ * A small policy that the tests and the fuzz targets of the filters share: one service with hosts
+ * of every sort, a clinic with its lists, releases, and short ways to write a request and a
+ * response.
  */
 #ifndef TESTS_UNIT_POLICY_FIXTURE_H
 #define TESTS_UNIT_POLICY_FIXTURE_H
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "filters/filters.h"
 #include "filters/url.h"
+
+/* Not cmocka's: the fuzz targets use this too. */
+#define FIXTURE_NEEDS(condition)                                                                   \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            abort();                                                                               \
+    } while (0)
 
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
@@ -42,13 +46,13 @@ static inline void fixture_digest(struct span bytes, uint8_t digest[32])
 
 static inline void fixture_add(struct hostset *set, const char *pattern, int tag, unsigned line)
 {
-    assert_null(hostset_add(set, span_of(pattern), tag, (struct rule){"test.conf", line}));
+    FIXTURE_NEEDS(!hostset_add(set, span_of(pattern), tag, (struct rule){"test.conf", line}));
 }
 
 static inline void fixture_pattern(struct url_pattern *pattern, const char *text, unsigned line)
 {
     const char *error;
-    assert_true(
+    FIXTURE_NEEDS(
         url_pattern_parse(span_of(text), (struct rule){"test.conf", line}, pattern, &error));
 }
 
@@ -75,8 +79,8 @@ static inline void fixture_service(struct fixture *fixture)
     service->attachment_count = 2;
     service->join = fixture->join;
     service->join_count = 1;
-    assert_true(network_parse(SPAN("198.51.100.0/24"), &fixture->networks[0]));
-    assert_true(network_parse(SPAN("2001:db8:7::/48"), &fixture->networks[1]));
+    FIXTURE_NEEDS(network_parse(SPAN("198.51.100.0/24"), &fixture->networks[0]));
+    FIXTURE_NEEDS(network_parse(SPAN("2001:db8:7::/48"), &fixture->networks[1]));
     service->networks = fixture->networks;
     service->network_count = 2;
 }
@@ -85,7 +89,7 @@ static inline struct fixture *fixture_new(void)
 {
     static char pdf[] = "pdf", exe[] = "exe";
     struct fixture *fixture = calloc(1, sizeof(*fixture));
-    assert_non_null(fixture);
+    FIXTURE_NEEDS(fixture);
     fixture_service(fixture);
     struct policy *policy = &fixture->policy;
     policy->linger = 600000;
@@ -156,14 +160,14 @@ static inline void fixture_release(struct fixture *fixture, enum release_scope s
     struct url url;
     char normal[512];
     if (scope == RELEASE_HOST) {
-        assert_true(host_normalise(span_of(text), release->host));
+        FIXTURE_NEEDS(host_normalise(span_of(text), release->host));
         return;
     }
-    assert_true(url_parse(span_of(text), &url));
+    FIXTURE_NEEDS(url_parse(span_of(text), &url));
     memcpy(release->host, url.host, sizeof(release->host));
     size_t size =
         url_normalise(url.tls, span_of(url.host), url.port, url.target, normal, sizeof(normal));
-    assert_true(size > 0);
+    FIXTURE_NEEDS(size > 0);
     fixture_digest((struct span){normal, size}, release->url_sha256);
 }
 
@@ -174,7 +178,7 @@ static inline size_t fixture_fields(struct field *fields, const char *const *lin
 {
     size_t count = 0;
     for (; lines && lines[count]; count++) {
-        assert_true(count < FIELDS);
+        FIXTURE_NEEDS(count < FIELDS);
         struct span line = span_of(lines[count]);
         size_t colon = span_index(line, ':');
         fields[count].name = span_first(line, colon);
@@ -187,7 +191,7 @@ static inline size_t fixture_fields(struct field *fields, const char *const *lin
 static inline struct request fixture_request(const char *url_text, const char *const *lines,
                                              struct field fields[FIELDS], struct url *url)
 {
-    assert_true(url_parse(span_of(url_text), url));
+    FIXTURE_NEEDS(url_parse(span_of(url_text), url));
     return (struct request){
         .method = SPAN("GET"),
         .tls = url->tls,

@@ -994,6 +994,11 @@ static void explain_knows_what_is_on(void **state)
     reply = ask_well(fixture, request);
     assert_string_equal(judged(reply, "now", "request", "reason"), "released");
     json_decref(reply);
+    fixture->configuration.policy.scope = SCOPE_CLIENT; /* and nobody is named */
+    reply = ask_well(fixture, "{\"command\":\"explain\",\"url\":\"http://unknown.example/\"}");
+    assert_string_equal(text_of(reply, "scope"), "");
+    assert_true(json_is_false(json_object_get(reply, "consultation")));
+    json_decref(reply);
     ask_badly(fixture, "{\"command\":\"explain\",\"url\":\"http://a/\",\"from\":\"nobody\"}",
               "\"from\"");
     ask_badly(fixture, "{\"command\":\"explain\",\"url\":\"gopher://a/\"}", "\"url\"");

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What happens to a TLS connection, by its name or its address. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
 #include "tests/unit/policy_fixture.h"
 
 static struct flow_finding judge(const struct fixture *fixture, const char *sni,

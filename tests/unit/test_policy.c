@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The policy's questions about destinations: classes, patterns, services, releases. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
 #include "tests/unit/policy_fixture.h"
 
 static void test_classes(void **state)

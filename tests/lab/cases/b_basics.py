@@ -5,8 +5,9 @@
 
 import re
 import socket
+import time
 
-from case import blocked, call, case, check, equal, not_reached, reached
+from case import NAVIGATE, blocked, call, case, check, equal, not_reached, reached
 from gateway import ROOM
 from network import CLIENTS, GATEWAY_LAN4, GATEWAY_WAN4, GATEWAY_WAN6
 from origins import BIG, FILES
@@ -46,7 +47,7 @@ def plain_http_is_judged_too(lab, flag, wan):
     reached(lab, answer)
     equal(lab.origins.requests("ehr.example-clinic.jp")[0]["client"], wan)
     lab.fresh()
-    answer = lab.curl("clinician", flag, "http://bit.ly/x")
+    answer = lab.curl("clinician", flag, *NAVIGATE, "http://bit.ly/x")
     blocked(lab, answer, "denied-destination")
     not_reached(lab, "bit.ly")
 
@@ -54,7 +55,7 @@ def plain_http_is_judged_too(lab, flag, wan):
 @case()
 @both
 def denied_destination_is_never_met(lab, flag, _wan):
-    answer = lab.curl("clinician", flag, "https://bit.ly/3xYzAbC", trust="clinic")
+    answer = lab.curl("clinician", flag, *NAVIGATE, "https://bit.ly/3xYzAbC", trust="clinic")
     record = blocked(lab, answer, "denied-destination")
     check(re.search(r"\.txt:[0-9]+$", record.get("rule", "")), record)
     number = record["incident"].lstrip("#").replace("-", "")
@@ -63,14 +64,21 @@ def denied_destination_is_never_met(lab, flag, _wan):
 
 
 @case()
+def unknown_passes_without_a_consultation(lab):
+    for flag in ("-4", "-6"):
+        reached(lab, lab.curl("phone", flag, *NAVIGATE, "https://www.patient-link.example/present?x=1"))
+
+
+@case()
 @both
 def consultation_blocks_unknown(lab, flag, _wan):
-    reached(lab, lab.curl("phone", flag, "https://www.patient-link.example/present?x=1"))
-    call(lab)
+    reached(lab, lab.curl("clinician", flag, "https://call.telemed.example/room/1"))
+    if flag == "-4":  # for the second family it is on already
+        lab.collector.wait(event="consultation-on")
+    time.sleep(0.1)
     lab.fresh()
     for client in ("clinician", "phone"):
-        answer = lab.curl(client, flag, "-H", "Sec-Fetch-Mode: navigate", "-H", "Sec-Fetch-Dest: document",
-                          "-H", "Sec-Fetch-Site: none", "https://www.patient-link.example/present?x=1")
+        answer = lab.curl(client, flag, *NAVIGATE, "https://www.patient-link.example/present?x=1")
         blocked(lab, answer, "unverified-destination")
         check(not lab.origins.requests("www.patient-link.example"), "the patient's site got a request")
     reached(lab, lab.curl("clinician", flag, "https://ehr.example-clinic.jp/"))
@@ -79,8 +87,7 @@ def consultation_blocks_unknown(lab, flag, _wan):
 @case()
 @both
 def link_out_of_the_consultation(lab, flag, _wan):
-    answer = lab.curl("clinician", flag, "-H", "Sec-Fetch-Mode: navigate", "-H", "Sec-Fetch-Dest: document",
-                      "-H", "Sec-Fetch-Site: cross-site", "-H", "Referer: https://call.telemed.example/",
+    answer = lab.curl("clinician", flag, *NAVIGATE[:4], "-H", "Sec-Fetch-Site: cross-site", "-H", "Referer: https://call.telemed.example/",
                       "https://www.patient-link.example/present?x=1")
     record = blocked(lab, answer, "link-from-consultation")
     equal(record["from"], "service:telemed", record)
@@ -91,14 +98,14 @@ def link_out_of_the_consultation(lab, flag, _wan):
 
 @case()
 def chat_attachment_host(lab):
-    answer = lab.curl("clinician", "https://files.telemed.example/real.pdf", trust="clinic")
+    answer = lab.curl("clinician", *NAVIGATE, "https://files.telemed.example/real.pdf", trust="clinic")
     blocked(lab, answer, "chat-attachment")
     not_reached(lab, "files.telemed.example")
 
 
 @case({"policy": {"outside": "deny"}})
 def outside_deny(lab):
-    answer = lab.curl("clinician", "https://www.patient-link.example/present")
+    answer = lab.curl("clinician", *NAVIGATE, "https://www.patient-link.example/present")
     blocked(lab, answer, "unknown-destination")
     reached(lab, lab.curl("clinician", "https://ehr.example-clinic.jp/"))
 
@@ -107,7 +114,7 @@ def outside_deny(lab):
 def page_in_the_clients_language(lab):
     for language, mark in (("ja,en;q=0.5", 'lang="ja"'), ("en-US,en;q=0.9", 'lang="en"'), (None, 'lang="ja"')):
         words = ["-H", "Accept-Language: " + language] if language else []
-        answer = lab.curl("clinician", *words, "https://bit.ly/x")
+        answer = lab.curl("clinician", *NAVIGATE, *words, "https://bit.ly/x")
         equal(answer.status, 403)
         check(mark in answer.text, language, answer.text[:200])
         check("default-src 'none'" in (answer.field("Content-Security-Policy") or ""), answer.head)
@@ -147,7 +154,7 @@ def dangerous_files_are_blocked_from_allowed_sites(lab):
     for name, reason in ALWAYS.items():
         lab.fresh()
         for scheme in ("https", "http"):
-            answer = lab.curl("clinician", "%s://files.example.net/%s" % (scheme, name))
+            answer = lab.curl("clinician", *NAVIGATE, "%s://files.example.net/%s" % (scheme, name))
             equal(answer.status, 403, scheme, name, answer)
             check(FILES[name][0][:64] not in answer.body, "the file's bytes came through", name)
             record = lab.collector.wait(event="block", host="files.example.net")
@@ -176,7 +183,7 @@ def unknown_downloads_during_a_consultation(lab):
     call(lab)
     lab.fresh()
     for name in ("real.pdf", "letter.docx", "records.zip", "records.lzh"):
-        answer = lab.curl("clinician", "https://files.example.net/" + name)
+        answer = lab.curl("clinician", *NAVIGATE, "https://files.example.net/" + name)
         equal(answer.status, 403, name, answer)
         check(FILES[name][0][:32] not in answer.body, name)
     reached(lab, lab.curl("clinician", "https://files.example.net/plain.txt"))
@@ -235,7 +242,7 @@ def proxy_connect(lab):
     for proxy in (PROXY, "http://[fd00:10::1]:8080"):
         answer = lab.curl("other", "--proxy", proxy, "https://ehr.example-clinic.jp/", trust="clinic")
         reached(lab, answer)
-        answer = lab.curl("other", "--proxy", proxy, "https://bit.ly/x", trust="clinic")
+        answer = lab.curl("other", "--proxy", proxy, *NAVIGATE, "https://bit.ly/x", trust="clinic")
         equal(answer.status, 403, answer)
     blocked(lab, answer, "denied-destination")
     not_reached(lab, "bit.ly")
@@ -245,7 +252,7 @@ def proxy_connect(lab):
 def proxy_absolute_form(lab):
     answer = lab.curl("other", "--proxy", PROXY, "http://ehr.example-clinic.jp/")
     reached(lab, answer)
-    answer = lab.curl("other", "--proxy", PROXY, "http://bit.ly/x")
+    answer = lab.curl("other", "--proxy", PROXY, *NAVIGATE, "http://bit.ly/x")
     blocked(lab, answer, "denied-destination")
 
 
@@ -331,7 +338,7 @@ def syslog_lines_are_well_formed(lab):
 
 @case({"log": {"to": "udp://127.0.0.1:5140"}})
 def syslog_over_udp(lab):
-    blocked(lab, lab.curl("clinician", "https://bit.ly/x"), "denied-destination")
+    blocked(lab, lab.curl("clinician", *NAVIGATE, "https://bit.ly/x"), "denied-destination")
 
 
 @case()

@@ -7,13 +7,12 @@ import os
 import time
 
 from browser import Browser
-from case import blocked, call, case, check, equal, not_reached, reached
+from case import NAVIGATE, blocked, call, case, check, equal, not_reached, reached
 from lab import build_folder
 from network import CLIENTS
 from processes import wait_for
 
 LINK = "https://www.patient-link.example/present?x=1"
-NAVIGATE = ["-H", "Sec-Fetch-Mode: navigate", "-H", "Sec-Fetch-Dest: document", "-H", "Sec-Fetch-Site: none"]
 
 
 def screen(name):

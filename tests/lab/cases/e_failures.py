@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 
-from case import blocked, call, case, check, equal, not_reached, reached
+from case import NAVIGATE, blocked, call, case, check, equal, not_reached, reached
 from load import Load
 from network import GATEWAY_LAN4
 from processes import wait_for
@@ -18,7 +18,7 @@ from tlsclient import TlsClient, client_hello
 EHR = "ehr.example-clinic.jp"
 FORBIDDEN = "bit.ly"
 PATIENT = "www.patient-link.example"
-NAVIGATE = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Site: none\r\n"
+FIELDS = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Site: none\r\n"
 BACK = float(os.environ.get("LAB_BACK", "1.0"))  # seconds until service is back; a sanitizer build gets more
 RELOADS = int(os.environ.get("LAB_RELOADS", "100"))
 
@@ -30,7 +30,7 @@ class Streams:
         self.lab = lab
         self.good = Load(lab, "clinician", EHR, timeout=4)
         self.denied = Load(lab, "phone", FORBIDDEN, threads=1, timeout=4)
-        self.link = Load(lab, "phone", PATIENT, "/present", threads=1, fields=NAVIGATE, timeout=4)
+        self.link = Load(lab, "phone", PATIENT, "/present", threads=1, fields=FIELDS, timeout=4)
         self.plain = None
 
     def __enter__(self):
@@ -115,7 +115,7 @@ def kill_each_process_under_load(lab):
         time.sleep(1)
         streams.nothing_got_out()
     equal(lab.gateway.restarts, 1)
-    blocked(lab, lab.curl("phone", "-H", "Sec-Fetch-Mode: navigate", "https://%s/present" % PATIENT),
+    blocked(lab, lab.curl("phone", *NAVIGATE, "https://%s/present" % PATIENT),
             "unverified-destination")
 
 

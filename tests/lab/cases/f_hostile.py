@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import time
 
-from case import call, case, check, equal, not_reached, reached
+from case import NAVIGATE, call, case, check, equal, not_reached, reached
 from misbehaving import STAGES
 from network import GATEWAY_LAN4, origin4
 from origins import NOWHERE
@@ -386,7 +386,7 @@ def full_disk_for_the_state_folder(lab):
         call(lab)
         for number in range(40):
             equal(lab.curl("clinician", "https://bit.ly/%d" % number).status, 403)
-        equal(lab.curl("phone", "-H", "Sec-Fetch-Mode: navigate", "https://www.patient-link.example/").status, 403)
+        equal(lab.curl("phone", *NAVIGATE, "https://www.patient-link.example/").status, 403)
         reached(lab, lab.curl("clinician", "https://%s/" % EHR))
         code, out, err = lab.gateway.sekisho("release", "bit.ly", "--for", "5m", "--reason", "r" * 400, "--by",
                                              "b", check=False)
