@@ -254,9 +254,7 @@ static void survey(struct prefix *prefix)
  */
 static bool is_late_pdf(const struct prefix *prefix)
 {
-    size_t size = prefix->size < 1024 + 5 ? prefix->size : 1024 + 5;
-
-    for (size_t i = 1; i + 6 <= size; i++) {
+    for (size_t i = 1; i < 1024 && i + 6 <= prefix->size; i++) {
         const uint8_t *at = prefix->data + i;
         if (*at == '%' && memcmp(at, "%PDF-", 5) == 0 &&
             (!prefix->text || ((at[-1] == '\n' || at[-1] == '\r') && at[5] >= '1' && at[5] <= '9')))

@@ -288,7 +288,7 @@ enum file_type look_box(const struct prefix *prefix)
         if (has_bytes(prefix, 4, "ftyp", 4) && has_bytes(prefix, 8, brands[i].brand, 4))
             return brands[i].type;
     for (size_t i = 0; i < sizeof(boxes) / sizeof(*boxes); i++)
-        if (has_bytes(prefix, 4, boxes[i], 4) && big_endian(prefix->data) >= 8)
+        if (has_bytes(prefix, 4, boxes[i], 4))
             return TYPE_MP4;
     return TYPE_NONE;
 }

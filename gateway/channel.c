@@ -42,7 +42,7 @@ struct channel {
     bool failed;
     unsigned long tls_error; /* OpenSSL's, of the failure */
     int system_error;        /* errno of it */
-    bool finishing, said_goodbye;
+    bool finishing, said_goodbye, peer_ended;
     size_t swallowed;
     struct deadline *linger; /* only while finishing */
 };
@@ -146,13 +146,15 @@ static void tell(struct channel *channel, enum channel_event event)
 
 static void update_events(struct channel *channel)
 {
-    bool read = !channel->failed && (channel->want_read || channel->handshaking ||
-                                     channel->write_wants_read || channel->finishing);
-    bool write =
-        !channel->failed &&
-        (channel->read_wants_write ||
-         (channel_pending(channel) > 0 && !channel->write_wants_read && !channel->handshaking));
+    bool read = channel->want_read || channel->handshaking || channel->write_wants_read ||
+                (channel->finishing && !channel->peer_ended);
+    bool has_output =
+        channel_pending(channel) > 0 || (channel->finishing && !channel->said_goodbye);
+    bool write = channel->read_wants_write ||
+                 (has_output && !channel->write_wants_read && !channel->handshaking);
 
+    if (channel->failed) /* the event that tells of it must stay active */
+        return;
     if (read != (event_pending(&channel->readable, EV_READ, NULL) != 0)) {
         if (read)
             event_add(&channel->readable, NULL);
@@ -179,7 +181,8 @@ static void fail(struct channel *channel)
     channel->system_error = errno;
     channel->tls_error = channel->ssl != NULL ? ERR_peek_error() : 0;
     channel->failed = true;
-    update_events(channel);
+    event_del(&channel->readable);
+    event_del(&channel->writable);
     event_active(&channel->readable, EV_READ, 0);
 }
 
@@ -192,6 +195,8 @@ static void handshake(struct channel *channel)
     if (result == 1) {
         channel->handshaking = false;
         update_events(channel);
+        if (channel->want_read && has_buffered_input(channel))
+            event_active(&channel->readable, EV_READ, 0);
         tell(channel, CHANNEL_HANDSHAKEN);
         return;
     }
@@ -321,7 +326,7 @@ void channel_want_read(struct channel *channel, bool wanted)
 {
     channel->want_read = wanted;
     update_events(channel);
-    if (wanted && !channel->handshaking && has_buffered_input(channel))
+    if (wanted && !channel->failed && !channel->handshaking && has_buffered_input(channel))
         event_active(&channel->readable, EV_READ, 0); /* the socket will not say so again */
 }
 
@@ -425,6 +430,7 @@ void channel_start_tls(struct channel *channel, SSL *ssl, bool as_server)
         return;
     }
     SSL_set_bio(ssl, bio, bio);
+    SSL_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER); /* an evbuffer's bytes move */
     /* From the loop, so that the owner is never called back before this call returns. */
     update_events(channel);
     event_active(&channel->readable, EV_READ, 0);
@@ -472,34 +478,47 @@ static void ignore_events(void *context, struct channel *channel, enum channel_e
     (void)event;
 }
 
+/* Does nothing yet when the socket has no room for the close_notify. */
 static void say_goodbye(struct channel *channel)
 {
-    channel->said_goodbye = true;
     if (channel->ssl != NULL) {
         ERR_clear_error();
-        SSL_shutdown(channel->ssl);
+        int result = SSL_shutdown(channel->ssl);
+        if (result < 0 && SSL_get_error(channel->ssl, result) == SSL_ERROR_WANT_WRITE)
+            return;
     }
+    channel->said_goodbye = true;
     shutdown(channel->fd, SHUT_WR);
     deadline_set(channel->linger, LINGER);
+}
+
+/* Throws away what the peer sends. False when that is too much or the connection failed. */
+static bool swallow(struct channel *channel)
+{
+    uint8_t waste[4096];
+
+    while (!channel->peer_ended) {
+        ssize_t got = recv(channel->fd, waste, sizeof(waste), 0);
+        if (got < 0)
+            return errno == EAGAIN || errno == EINTR;
+        channel->peer_ended = got == 0; /* it may have closed its half only: then it still reads */
+        channel->swallowed += (size_t)got;
+        if (channel->swallowed >= LINGER_BYTES)
+            return false;
+    }
+    return true;
 }
 
 /* Frees the channel when it is over. */
 static void finish_step(struct channel *channel)
 {
-    uint8_t waste[4096];
-
     if (!write_output(channel)) {
         channel_free(channel);
         return;
     }
     if (channel_pending(channel) == 0 && !channel->said_goodbye)
         say_goodbye(channel);
-    for (;;) {
-        ssize_t got = recv(channel->fd, waste, sizeof(waste), 0);
-        if (got > 0 && (channel->swallowed += (size_t)got) < LINGER_BYTES)
-            continue;
-        if (got < 0 && (errno == EAGAIN || errno == EINTR))
-            break;
+    if (!swallow(channel) || (channel->peer_ended && channel->said_goodbye)) {
         channel_free(channel);
         return;
     }

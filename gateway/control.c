@@ -19,15 +19,12 @@
 #include "gateway/log.h"
 #include "gateway/utf8.h"
 
-#define PATIENCE 6 /* turns of CONTROL_IDLE that an answer may take */
-
 struct control_client {
     TAILQ_ENTRY(control_client) next;
     struct control *control;
     struct bufferevent *stream;
     uint64_t request; /* under way, 0 for none */
     uid_t uid;
-    unsigned idle;
     bool advancing;
     bool ended;   /* it sends nothing more */
     bool closing; /* it is told what is queued, then closed */
@@ -114,7 +111,6 @@ static void send_reply(struct control_client *client, json_t *reply)
     const char *line = text == NULL ? none : text; /* still one answer */
 
     client->request = 0;
-    client->idle = 0;
     json_decref(reply);
     bufferevent_write(client->stream, line, strlen(line));
     bufferevent_write(client->stream, "\n", 1);
@@ -174,6 +170,10 @@ static void advance(struct control_client *client)
     }
     if (is_quiet(client) && (client->closing || client->ended))
         free_client(client);
+    else if (is_quiet(client))
+        bufferevent_enable(client->stream, EV_READ);
+    else /* nor does its silence count while it waits for us */
+        bufferevent_disable(client->stream, EV_READ);
 }
 
 static void on_read(struct bufferevent *stream, void *context)
@@ -181,7 +181,6 @@ static void on_read(struct bufferevent *stream, void *context)
     struct control_client *client = context;
 
     (void)stream;
-    client->idle = 0;
     advance(client);
 }
 
@@ -197,11 +196,7 @@ static void on_event(struct bufferevent *stream, short what, void *context)
 {
     struct control_client *client = context;
 
-    if ((what & BEV_EVENT_TIMEOUT) && (what & BEV_EVENT_READING) && client->request != 0 &&
-        ++client->idle < PATIENCE) {
-        bufferevent_enable(stream, EV_READ); /* it waits for us */
-        return;
-    }
+    (void)stream;
     if (what & BEV_EVENT_EOF) { /* it may have shut down only its sending side */
         client->ended = true;
         advance(client);

@@ -31,7 +31,7 @@ enum alert {
     ALERT_DECODE_ERROR = 50,
     ALERT_PROTOCOL_VERSION = 70,
     ALERT_INTERNAL_ERROR = 80,
-    ALERT_UNRECOGNIZED_NAME = 112,
+    ALERT_MISSING_EXTENSION = 109, /* section 9.2: what a missing SNI meets */
     ALERT_NO_APPLICATION_PROTOCOL = 120
 };
 
@@ -156,8 +156,10 @@ static void on_timeout(void *context)
 {
     struct flow *flow = context;
 
+    bool by_client = flow->far == NULL || channel_ssl(flow->near) != NULL;
+
     report(flow, flow->hello != NULL ? EVENT_REFUSE : EVENT_TLS_ERROR,
-           flow->hello != NULL ? REASON_REQUEST_TIMEOUT : REASON_ORIGIN_TIMEOUT, flow->state);
+           by_client ? REASON_REQUEST_TIMEOUT : REASON_ORIGIN_TIMEOUT, flow->state);
     flow_end(flow);
 }
 
@@ -388,17 +390,23 @@ static void judge(struct flow *flow, const struct hello_facts *facts)
 {
     struct worker *worker = flow->worker;
     struct standing standing;
+    char connect_host[HOST_TEXT];
     struct flow_facts asked = {
-        .sni = span_of(facts->sni),
         .destination = flow->destination,
         .alpn_is_http = !facts->alpn_present || facts->alpn_http1 || facts->alpn_h2,
     };
 
-    memcpy(flow->host, facts->sni, HOST_TEXT);
+    /* CONNECT may have named the host; what the ClientHello says counts more. */
+    memcpy(connect_host, flow->host, HOST_TEXT);
+    if (facts->sni_present)
+        memcpy(flow->host, facts->sni, HOST_TEXT);
+    asked.sni = span_of(flow->host);
     flow->client_version = facts->version;
     replica_standing(worker->replica, flow->client->scope, &standing);
     filters_judge_flow(&worker->configuration->policy, &standing, &asked, &flow->finding);
     flow_sign(flow, flow->finding.call);
+    if (connect_host[0] != '\0' && strcmp(connect_host, flow->host) != 0)
+        report(flow, EVENT_MISMATCH, flow->finding.reason, connect_host);
     apply_observe_mode(flow);
     switch (flow->finding.verdict) {
     case FLOW_SPLICE:
@@ -415,7 +423,7 @@ static void judge(struct flow *flow, const struct hello_facts *facts)
         }
         break;
     case FLOW_REFUSE:
-        refuse(flow, flow->finding.reason == REASON_NO_SNI ? ALERT_UNRECOGNIZED_NAME
+        refuse(flow, flow->finding.reason == REASON_NO_SNI ? ALERT_MISSING_EXTENSION
                                                            : ALERT_ACCESS_DENIED);
         break;
     }
@@ -426,9 +434,9 @@ static void judge(struct flow *flow, const struct hello_facts *facts)
 /* Not TLS, or no ClientHello: the no-sni case of the policy, asked of the destination alone. */
 static void judge_unreadable(struct flow *flow, enum hello_status status)
 {
-    static const struct hello_facts nothing;
     struct standing standing;
-    struct flow_facts asked = {.destination = flow->destination, .alpn_is_http = false};
+    struct flow_facts asked = {
+        .sni = span_of(flow->host), .destination = flow->destination, .alpn_is_http = false};
 
     replica_standing(flow->worker->replica, flow->client->scope, &standing);
     filters_judge_flow(&flow->worker->configuration->policy, &standing, &asked, &flow->finding);
@@ -438,7 +446,6 @@ static void judge_unreadable(struct flow *flow, enum hello_status status)
     }
     apply_observe_mode(flow);
     if (flow->finding.verdict == FLOW_SPLICE) {
-        memcpy(flow->host, nothing.sni, sizeof(nothing.sni));
         connect_origin(flow, on_relay_connected);
         return;
     }

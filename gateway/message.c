@@ -133,10 +133,15 @@ static bool is_well_formed(const struct message_header *header, size_t received,
            (fd >= 0) == types[header->type].carries_descriptor;
 }
 
-/* The descriptor that came with a packet, or -1; more than one is not ours: all are closed. */
-static int take_descriptor(struct msghdr *packet)
+/*
+ * Takes the descriptor that came with a packet: -1 when there was none. False when there was more
+ * than one: that is not ours, and all are closed.
+ */
+static bool take_descriptor(struct msghdr *packet, int *fd)
 {
-    int fd = -1;
+    size_t taken = 0;
+
+    *fd = -1;
 
     for (struct cmsghdr *control = CMSG_FIRSTHDR(packet); control != NULL;
          control = CMSG_NXTHDR(packet, control)) {
@@ -146,13 +151,17 @@ static int take_descriptor(struct msghdr *packet)
         for (size_t i = 0; i < count; i++) {
             int one;
             memcpy(&one, CMSG_DATA(control) + i * sizeof(int), sizeof(int));
-            if (fd < 0)
-                fd = one;
+            if (taken++ == 0)
+                *fd = one;
             else
                 close(one);
         }
     }
-    return fd;
+    if (taken < 2)
+        return true;
+    close(*fd);
+    *fd = -1;
+    return false;
 }
 
 static void on_readable(evutil_socket_t socket, short what, void *argument)
@@ -175,12 +184,15 @@ static void on_readable(evutil_socket_t socket, short what, void *argument)
         ssize_t received = recvmsg((int)socket, &packet, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
         if (received < 0 && (errno == EAGAIN || errno == EINTR))
             return;
+        /* The peer died without reading all of ours. That is said once, before what it sent. */
+        if (received < 0 && errno == ECONNRESET)
+            continue;
         if (received <= 0) {
             closed(link);
             return;
         }
-        int fd = take_descriptor(&packet);
-        if ((packet.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+        int fd;
+        if (!take_descriptor(&packet, &fd) || (packet.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
             !is_well_formed(&header, (size_t)received, fd)) {
             log_warnx("a malformed message (type %u, %zd bytes): the link is closed", header.type,
                       received);

@@ -21,13 +21,19 @@ struct waiting_record {
     uint8_t packed[];
 };
 
+struct release_list {
+    struct release *rows;
+    size_t count;
+};
+
 struct replica {
     struct link *registry;
     int64_t linger; /* ms */
     bool whole;
     struct consultations *consultations;
-    struct release *releases;
-    size_t release_count;
+    struct release_list releases; /* that are in force */
+    struct release_list incoming; /* of a snapshot under way */
+    bool in_snapshot;
     uint64_t number, numbers; /* the next incident number, and how many there are from it on */
     uint64_t next_number, next_numbers;
     bool asked_for_numbers;
@@ -64,7 +70,8 @@ void replica_free(struct replica *replica)
     while (!STAILQ_EMPTY(&replica->waiting))
         drop_oldest(replica);
     consultations_free(replica->consultations);
-    free(replica->releases);
+    free(replica->releases.rows);
+    free(replica->incoming.rows);
     free(replica);
 }
 
@@ -89,14 +96,28 @@ static void keep(struct replica *replica, const uint8_t *packed, size_t size)
     replica->waiting_bytes += size;
 }
 
-void replica_record(struct replica *replica, const struct record *record)
+/* True when nothing waits any more. */
+static bool send_waiting(struct replica *replica)
+{
+    while (!STAILQ_EMPTY(&replica->waiting)) {
+        struct waiting_record *record = STAILQ_FIRST(&replica->waiting);
+        if (replica->registry == NULL ||
+            link_send(replica->registry, MESSAGE_RECORD, record->packed, record->size, -1) != 0)
+            return false;
+        drop_oldest(replica);
+    }
+    return true;
+}
+
+/* Behind those that wait: the log keeps their order. */
+static void submit(struct replica *replica, const struct record *record)
 {
     uint8_t packed[MESSAGE_MAX];
     size_t size = record_pack(record, packed, sizeof(packed));
 
     if (size == 0)
         return;
-    if (replica->registry == NULL ||
+    if (!STAILQ_EMPTY(&replica->waiting) || replica->registry == NULL ||
         link_send(replica->registry, MESSAGE_RECORD, packed, size, -1) != 0)
         keep(replica, packed, size);
 }
@@ -113,7 +134,14 @@ static void tell_of_dropped(struct replica *replica)
     replica->dropped = 0;
     record_init(&record, EVENT_ERROR);
     record_set_text(&record, RECORD_DETAIL, text);
-    replica_record(replica, &record);
+    submit(replica, &record);
+}
+
+void replica_record(struct replica *replica, const struct record *record)
+{
+    if (send_waiting(replica))
+        tell_of_dropped(replica);
+    submit(replica, record);
 }
 
 void replica_set_registry(struct replica *replica, struct link *registry)
@@ -123,51 +151,59 @@ void replica_set_registry(struct replica *replica, struct link *registry)
     replica->signed_at = 0;
     if (registry == NULL)
         return;
-    /* The snapshot that follows is the truth about releases: what it does not name is over. */
-    replica->release_count = 0;
-    while (!STAILQ_EMPTY(&replica->waiting)) {
-        struct waiting_record *record = STAILQ_FIRST(&replica->waiting);
-        if (link_send(registry, MESSAGE_RECORD, record->packed, record->size, -1) != 0)
-            break;
-        drop_oldest(replica);
-    }
-    tell_of_dropped(replica);
+    /* The snapshot that follows is the truth about releases; until it is whole the old ones stand.
+     */
+    replica->in_snapshot = true;
+    replica->incoming.count = 0;
+    if (send_waiting(replica))
+        tell_of_dropped(replica);
 }
 
 /* --- releases --- */
 
-static struct release *find_release(struct replica *replica, int64_t id)
+static struct release *find_release(struct release_list *list, int64_t id)
 {
-    for (size_t i = 0; i < replica->release_count; i++)
-        if (replica->releases[i].id == id)
-            return &replica->releases[i];
+    for (size_t i = 0; i < list->count; i++)
+        if (list->rows[i].id == id)
+            return &list->rows[i];
     return NULL;
 }
 
-static void take_release(struct replica *replica, const struct message_release *message)
+static void take_release(struct release_list *list, const struct message_release *message)
 {
-    struct release *release = find_release(replica, message->id);
+    struct release *release = find_release(list, message->id);
 
     if (release == NULL) {
-        replica->releases = memory_resize(replica->releases, replica->release_count + 1,
-                                          sizeof(*replica->releases));
-        release = &replica->releases[replica->release_count++];
+        list->rows = memory_resize(list->rows, list->count + 1, sizeof(*list->rows));
+        release = &list->rows[list->count++];
     }
     *release =
         (struct release){.id = message->id,
                          .until = message->until,
                          .scope = message->scope == RELEASE_HOST ? RELEASE_HOST : RELEASE_URL};
-    snprintf(release->host, sizeof(release->host), "%.*s", (int)sizeof(release->host) - 1,
-             message->host);
+    snprintf(release->host, sizeof(release->host), "%.253s", message->host);
     memcpy(release->url_sha256, message->url_sha256, sizeof(release->url_sha256));
 }
 
-static void end_release(struct replica *replica, int64_t id)
+static void end_release(struct release_list *list, int64_t id)
 {
-    struct release *release = find_release(replica, id);
+    struct release *release = find_release(list, id);
 
     if (release != NULL)
-        *release = replica->releases[--replica->release_count];
+        *release = list->rows[--list->count];
+}
+
+static void end_snapshot(struct replica *replica)
+{
+    struct release_list old = replica->releases;
+
+    replica->whole = true;
+    if (!replica->in_snapshot)
+        return;
+    replica->releases = replica->incoming;
+    replica->incoming = old;
+    replica->incoming.count = 0;
+    replica->in_snapshot = false;
 }
 
 /* --- incident numbers --- */
@@ -222,16 +258,17 @@ bool replica_receive(struct replica *replica, enum message_type type, const void
         break;
     case MESSAGE_RELEASE:
         if (is_terminated(release->host, sizeof(release->host)))
-            take_release(replica, release);
+            take_release(replica->in_snapshot ? &replica->incoming : &replica->releases, release);
         break;
     case MESSAGE_UNRELEASE:
-        end_release(replica, ((const struct message_unrelease *)payload)->id);
+        end_release(&replica->releases, ((const struct message_unrelease *)payload)->id);
+        end_release(&replica->incoming, ((const struct message_unrelease *)payload)->id);
         break;
     case MESSAGE_NUMBERS:
         take_numbers(replica, payload);
         break;
     case MESSAGE_SNAPSHOT_END:
-        replica->whole = true;
+        end_snapshot(replica);
         return true;
     default:
         break;
@@ -242,8 +279,8 @@ bool replica_receive(struct replica *replica, enum message_type type, const void
 void replica_standing(struct replica *replica, const char *scope, struct standing *standing)
 {
     *standing = (struct standing){
-        .releases = replica->releases,
-        .release_count = replica->release_count,
+        .releases = replica->releases.rows,
+        .release_count = replica->releases.count,
         .now = clock_unix(),
     };
     standing->consultation =

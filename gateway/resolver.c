@@ -39,6 +39,7 @@ struct name {
     int64_t fresh_until; /* monotonic ms; 0: never asked */
     int64_t answered;
     unsigned pending; /* questions under way: A, AAAA */
+    bool telling;     /* its callbacks run: it must stay */
     int shortest_ttl;
     size_t count;
     struct known_address addresses[RESOLVER_ADDRESSES];
@@ -87,7 +88,7 @@ static void make_room(struct resolver *resolver)
     if (resolver->count < NAMES_MAX)
         return;
     TAILQ_FOREACH (name, &resolver->by_age, age_next)
-        if (name->pending == 0) {
+        if (name->pending == 0 && !name->telling) {
             forget_name(resolver, name);
             return;
         }
@@ -146,6 +147,7 @@ static void tell_waiting(struct name *name)
     struct resolver_answer answer;
 
     compose(name, clock_monotonic(), &answer);
+    name->telling = true;
     while ((resolution = TAILQ_FIRST(&name->waiting)) != NULL) {
         TAILQ_REMOVE(&name->waiting, resolution, next);
         resolver_callback *callback = resolution->callback;
@@ -153,6 +155,7 @@ static void tell_waiting(struct name *name)
         free(resolution);
         callback(context, &answer);
     }
+    name->telling = false;
 }
 
 static void take_answer(struct name *name, int result, char type, int count, int ttl,
@@ -188,18 +191,26 @@ static void on_answer(int result, char type, int count, int ttl, void *addresses
         take_answer(argument, result, type, count, ttl, addresses);
 }
 
+static void ask_both(struct name *name)
+{
+    static struct evdns_request *(*const ask[])(struct evdns_base *, const char *, int,
+                                                evdns_callback_type, void *) = {
+        evdns_base_resolve_ipv4, evdns_base_resolve_ipv6};
+
+    for (size_t i = 0; i < sizeof(ask) / sizeof(ask[0]); i++) {
+        name->pending++;
+        if (ask[i](name->resolver->dns, name->text, DNS_QUERY_NO_SEARCH, on_answer, name) == NULL)
+            name->pending--;
+    }
+}
+
 static void send_questions(struct name *name)
 {
-    struct evdns_base *dns = name->resolver->dns;
-    int flags = DNS_QUERY_NO_SEARCH;
-
     name->answered = clock_monotonic();
     name->shortest_ttl = TTL_LONGEST;
-    name->pending = 3; /* one for this function, so that an answer at once does not end it */
-    if (evdns_base_resolve_ipv4(dns, name->text, flags, on_answer, name) == NULL)
-        name->pending--;
-    if (evdns_base_resolve_ipv6(dns, name->text, flags, on_answer, name) == NULL)
-        name->pending--;
+    name->pending = 1; /* for this function, so that an answer at once does not end it */
+    if (evdns_base_count_nameservers(name->resolver->dns) > 0)
+        ask_both(name); /* without a server evdns would wait for ever */
     take_answer(name, DNS_ERR_UNKNOWN, 0, 0, 0, NULL);
 }
 

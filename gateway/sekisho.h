@@ -33,7 +33,8 @@ enum sekisho_exit {
     X(BY, 'b', "by", true, "who decided it")                                                       \
     X(END, 'e', "end", true, "the id of the release to end")                                       \
     X(CLINIC, 'C', "clinic", true, "the clinic's name, for the certificate")                       \
-    X(DEFAULTS, 'd', "defaults", false, "every option with its default")
+    X(DEFAULTS, 'd', "defaults", false, "every option with its default")                           \
+    X(MANUAL, 'm', "manual", false, "the options' section of sekisho.conf(5)")
 enum sekisho_option {
 #define X(symbol, letter, name, value, help) OPTION_##symbol,
     SEKISHO_OPTIONS(X)

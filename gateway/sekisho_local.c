@@ -75,14 +75,19 @@ enum sekisho_exit sekisho_config(const struct sekisho *sekisho)
 {
     struct evbuffer *text;
 
-    if (sekisho->values[OPTION_DEFAULTS] == NULL) {
-        fprintf(stderr, "usage: sekisho config --defaults\n");
+    bool manual = sekisho->values[OPTION_MANUAL] != NULL;
+
+    if (manual == (sekisho->values[OPTION_DEFAULTS] != NULL)) {
+        fprintf(stderr, "usage: sekisho config --defaults | --manual\n");
         return SEKISHO_USAGE;
     }
     text = evbuffer_new();
     if (text == NULL)
         return SEKISHO_ERROR;
-    configuration_write_defaults(text);
+    if (manual)
+        configuration_write_manual(text);
+    else
+        configuration_write_defaults(text);
     fwrite(evbuffer_pullup(text, -1), 1, evbuffer_get_length(text), stdout);
     evbuffer_free(text);
     return SEKISHO_OK;

@@ -140,7 +140,9 @@ static void check_response(const struct fixture *fixture, const struct input *in
     check_consistent(&finding);
     size_t wanted = filters_wanted_bytes(request, response, &kept);
     NEEDS(wanted == SNIFF_BYTES || wanted == SNIFF_BYTES_DOWNLOAD);
-    if (kept.reason == REASON_RELEASED) {
+    if (kept.reason == REASON_RELEASED ||
+        release_find(&fixture->standing, request->tls, request->host, request->port,
+                     request->target)) {
         NEEDS(finding.verdict == VERDICT_PASS);
         return;
     }
@@ -151,7 +153,7 @@ static void check_response(const struct fixture *fixture, const struct input *in
     sniff_bytes(response->prefix, response->prefix_size, response->prefix_is_whole, &facts);
     enum destination_class class = policy_classify(&fixture->policy, request->host, NULL, NULL);
     bool listed = class == CLASS_SYSTEM || span_equal(request->host, SPAN("tools.clinic.example"));
-    if (strcmp(facts.type, "pe") == 0 && !listed)
+    if (facts.danger == FILE_DANGEROUS && strcmp(facts.type, "script") != 0 && !listed)
         NEEDS(finding.verdict == VERDICT_BLOCK);
     /* without any bytes there is nothing that could be blocked */
     if (response->prefix_is_whole && response->prefix_size == 0)

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 
 from case import Skip
 from network import run
@@ -54,8 +55,7 @@ class Browser:
         if reason:
             raise Skip(reason)
         self.lab, self.client = lab, client
-        lab._count += 1
-        self.home = os.path.join(lab.folder, "home-%s-%d" % (client, lab._count))
+        self.home = tempfile.mkdtemp(prefix="home-%s-" % client, dir=lab.folder)
         self.language, self.proxy = language, proxy
         self._driver = None
 

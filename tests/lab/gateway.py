@@ -174,7 +174,7 @@ class Gateway:
         os.makedirs(self.state, exist_ok=True)
         self._open_notify()
         self._spawn()
-        self._await_ready(seconds)
+        self._await(b"READY=1", seconds)
 
     def _open_notify(self):
         path = os.path.join(self.folder, "notify")
@@ -200,16 +200,16 @@ class Gateway:
         self.process = self.lab.processes.start(
             "gateway", "sekishod", [*self.launch, self.daemon, "-f", "-c", self.path], env=env)
 
-    def _await_ready(self, seconds):
-        def ready():
+    def _await(self, word, seconds):
+        def told():
             try:
-                return b"READY=1" in self._notify.recv(4096)
+                return word in self._notify.recv(4096)
             except BlockingIOError:
                 if not self.process.alive():
                     raise LabError("sekishod ended with %s before it was ready: %s" % (
                         self.process.popen.returncode, self.log()[-2000:])) from None
                 return False
-        wait_for(ready, seconds, lambda: "READY=1; it says: " + self.log()[-2000:])
+        wait_for(told, seconds, lambda: "%s; it says: %s" % (word.decode(), self.log()[-2000:]), 0.005)
 
     def run_once(self, seconds=20):
         """Starts it where it is expected to refuse. (exit status, its log)."""
@@ -319,5 +319,7 @@ class Gateway:
             return self.sekisho("reload", check=False)
         self._open_notify()
         self.process.popen.send_signal(signal.SIGHUP)
-        self._await_ready(seconds)
+        # A READY=1 of the reload before may still be on its way: it is the one after RELOADING=1 that counts.
+        self._await(b"RELOADING=1", seconds)
+        self._await(b"READY=1", seconds)
         return None

@@ -94,8 +94,3 @@ class Load:
 
     def successes(self, wanted=200, since=0.0):
         return [o for o in self.outcomes if o.status == wanted and o.began >= since]
-
-    def gap(self, since, wanted=200):
-        """Seconds from `since` to the end of the first good request begun after it; None when there is none."""
-        good = self.successes(wanted, since)
-        return min(o.ended for o in good) - since if good else None

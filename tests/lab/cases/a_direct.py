@@ -11,6 +11,7 @@ from case import case, check, equal, reached
 from lab import build_folder
 from misbehaving import STAGES
 from network import CLIENTS
+from processes import wait_for
 from origins import BIG, FILES, HOSTS, BAD_CERTIFICATES
 from records import Malformed, parse
 from tlsclient import TlsClient, client_hello, padded_alpn, split_records
@@ -59,7 +60,6 @@ def clients_are_three_devices(lab):
 def the_wire_sees_every_attempt(lab):
     lab.network.connect("phone", lab.address("www.patient-link.example"), 443).close()
     lab.network.connect("phone", lab.address("www.patient-link.example", 6), 80).close()
-    from processes import wait_for
     wait_for(lambda: len(lab.wire.attempts(*(lab.address("www.patient-link.example", f)
                                              for f in (4, 6)))) == 2, 3, "two attempts on the wire")
 
@@ -136,7 +136,6 @@ def the_collector_keeps_lines(lab):
 def chromium_opens_the_call_and_the_link(lab):
     with Browser(lab, "clinician") as browser:
         equal(browser.get("https://call.telemed.example/room/1"), None)
-        from processes import wait_for
         wait_for(lambda: browser.text("#state") == "通話中", 10, lambda: browser.text("#state"))
         browser.click("#patient-link", new_window=True)
         check("PATIENT-PAGE-REACHED" in browser.source(), browser.url())

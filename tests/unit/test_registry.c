@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The registry: what the workers are told and when, what is refused of them, what survives. */
+#include "tests/unit/registry_fixture.h"
+
+/* --- workers --- */
+
+static void worker_hears_the_state(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker one, two;
+    size_t at;
+
+    join(fixture, &one, 0);
+    assert_int_equal(one.count, 2);
+    assert_int_equal(one.heard[0].type, MESSAGE_NUMBERS);
+    assert_int_equal(one.heard[1].type, MESSAGE_SNAPSHOT_END);
+    sign(fixture, &one, "clinic");
+    at = heard(&one, MESSAGE_CONSULTATION);
+    assert_string_equal(one.heard[at].as.consultation.scope, "clinic");
+    assert_string_equal(one.heard[at].as.consultation.service, "zoom");
+    assert_true(one.heard[at].as.consultation.until > registry_now() + 590000);
+    json_decref(ask_well(fixture,
+                         "{\"command\":\"release\",\"what\":\"Example.JP.\",\"seconds\":60,"
+                         "\"reason\":\"r\",\"by\":\"b\"}"));
+    at = heard(&one, MESSAGE_RELEASE);
+    assert_string_equal(one.heard[at].as.release.host, "example.jp");
+    assert_int_equal(one.heard[at].as.release.scope, RELEASE_HOST);
+    /* One that comes later hears the same, and other numbers. */
+    join(fixture, &two, 1);
+    assert_int_equal(two.count, 4);
+    assert_string_equal(two.heard[heard(&two, MESSAGE_RELEASE)].as.release.host, "example.jp");
+    assert_int_equal(two.heard[3].type, MESSAGE_SNAPSHOT_END);
+    assert_int_equal(two.heard[heard(&two, MESSAGE_NUMBERS)].as.numbers.first,
+                     one.heard[0].as.numbers.first + REGISTRY_LEASE);
+    link_send(two.link, MESSAGE_NUMBERS_LOW, NULL, 0, -1);
+    turn(fixture);
+    assert_int_equal(two.heard[4].as.numbers.first,
+                     one.heard[0].as.numbers.first + 2 * REGISTRY_LEASE);
+    link_free(one.link);
+    link_free(two.link);
+    turn(fixture);
+    assert_true(TAILQ_EMPTY(&fixture->registry->workers));
+}
+
+static void malformed_message_closes_the_link(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message_sign bad[5];
+    struct message_flow flow;
+    struct message_release release;
+    struct worker worker;
+
+    memset(bad, 0, sizeof(bad));
+    for (size_t i = 0; i < 5; i++) {
+        snprintf(bad[i].scope, SCOPE_TEXT, "clinic");
+        snprintf(bad[i].service, SERVICE_TEXT, "zoom");
+    }
+    memset(bad[0].scope, 'a', SCOPE_TEXT); /* no end */
+    snprintf(bad[1].scope, SCOPE_TEXT, "elsewhere");
+    snprintf(bad[2].scope, SCOPE_TEXT, "room:\xff");
+    snprintf(bad[3].service, SERVICE_TEXT, "zoom\n");
+    bad[4].service[0] = '\0';
+    for (size_t i = 0; i < 5; i++) {
+        join(fixture, &worker, 0);
+        link_send(worker.link, MESSAGE_SIGN, &bad[i], sizeof(bad[i]), -1);
+        turn(fixture);
+        assert_true(worker.closed);
+    }
+    join(fixture, &worker, 0);
+    memset(&flow, 'a', sizeof(flow));
+    link_send(worker.link, MESSAGE_FLOW, &flow, sizeof(flow), -1);
+    turn(fixture);
+    assert_true(worker.closed);
+    join(fixture, &worker, 0);
+    link_send(worker.link, MESSAGE_RECORD, "nonsense", 8, -1);
+    turn(fixture);
+    assert_true(worker.closed);
+    join(fixture, &worker, 0); /* not for a worker to say */
+    memset(&release, 0, sizeof(release));
+    link_send(worker.link, MESSAGE_RELEASE, &release, sizeof(release), -1);
+    turn(fixture);
+    assert_true(worker.closed);
+    assert_true(TAILQ_EMPTY(&fixture->registry->workers));
+    assert_int_equal(fixture->registry->scope_count, 0);
+}
+
+static void consultation_ends_after_linger(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker worker;
+    size_t told;
+    json_t *reply;
+
+    fixture->configuration.policy.linger = 300;
+    join(fixture, &worker, 0);
+    sign(fixture, &worker, "room:診察室1");
+    wait_ms(fixture, 150);
+    told = worker.count;
+    sign(fixture, &worker, "room:診察室1"); /* it goes on from here */
+    assert_int_equal(worker.count, told + 1);
+    wait_ms(fixture, 200);
+    reply = ask_well(fixture, "{\"command\":\"status\"}");
+    assert_int_equal(count_of(reply, "consultations"), 1);
+    assert_string_equal(
+        text_of(json_array_get(json_object_get(reply, "consultations"), 0), "scope"),
+        "room:診察室1");
+    json_decref(reply);
+    wait_ms(fixture, 200);
+    assert_int_equal(worker.heard[worker.count - 1].type, MESSAGE_CONSULTATION);
+    assert_int_equal(worker.heard[worker.count - 1].as.consultation.until, 0);
+    reply = ask_well(fixture, "{\"command\":\"status\"}");
+    assert_int_equal(count_of(reply, "consultations"), 0);
+    assert_int_equal(number_of(json_object_get(reply, "events"), "consultation-on"), 1);
+    assert_int_equal(number_of(json_object_get(reply, "events"), "consultation-off"), 1);
+    json_decref(reply);
+    link_free(worker.link);
+}
+
+/* Signs come with every flow: the workers and the disk must not. */
+static void signs_are_not_repeated(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker worker;
+
+    join(fixture, &worker, 0);
+    for (int i = 0; i < 50; i++)
+        sign(fixture, &worker, "clinic");
+    assert_in_range(worker.count, 3, 5);
+    assert_int_equal(fixture->registry->scope_count, 1);
+    link_free(worker.link);
+}
+
+static void too_many_scopes_mean_every_scope(void **state)
+{
+    struct fixture *fixture = *state;
+    struct registry *registry = fixture->registry;
+    struct message_sign message;
+    const char *service;
+
+    memset(&message, 0, sizeof(message));
+    snprintf(message.service, sizeof(message.service), "zoom");
+    for (int i = 0; i < CONSULTATION_SCOPES + 50; i++) {
+        snprintf(message.scope, sizeof(message.scope), "client:10.0.%d.%d", i / 256, i % 256);
+        assert_true(registry_sign(registry, &message));
+    }
+    assert_int_equal(registry->scope_count, CONSULTATION_SCOPES + 1);
+    assert_true(registry_is_on(registry, "client:192.0.2.99", &service));
+}
+
+static void state_survives_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker worker;
+    json_t *reply;
+
+    join(fixture, &worker, 0);
+    sign(fixture, &worker, "clinic");
+    json_decref(ask_well(fixture, "{\"command\":\"release\",\"what\":\"a.example\",\"seconds\":60,"
+                                  "\"reason\":\"r\",\"by\":\"b\"}"));
+    json_decref(ask_well(fixture, "{\"command\":\"release\",\"what\":\"b.example\",\"seconds\":1,"
+                                  "\"reason\":\"r\",\"by\":\"b\"}"));
+    link_free(worker.link);
+    stop(fixture);
+    usleep(1100000);
+    start(fixture);
+    join(fixture, &worker, 0);
+    assert_string_equal(worker.heard[heard(&worker, MESSAGE_CONSULTATION)].as.consultation.scope,
+                        "clinic");
+    assert_string_equal(worker.heard[heard(&worker, MESSAGE_RELEASE)].as.release.host, "a.example");
+    assert_int_equal(worker.count, 4);
+    assert_true(worker.heard[heard(&worker, MESSAGE_NUMBERS)].as.numbers.first > REGISTRY_LEASE);
+    reply = ask_well(fixture, "{\"command\":\"status\"}"); /* the other ran out meanwhile */
+    assert_int_equal(number_of(json_object_get(reply, "events"), "release-end"), 1);
+    json_decref(reply);
+    link_free(worker.link);
+}
+
+/* --- flows --- */
+
+static void flows_are_gathered(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message_flow flow;
+    struct worker one, two;
+    json_t *reply;
+
+    reply = ask_well(fixture, "{\"command\":\"flows\"}"); /* nobody to wait for */
+    assert_int_equal(count_of(reply, "flows"), 0);
+    json_decref(reply);
+    join(fixture, &one, 0);
+    join(fixture, &two, 1);
+    say(fixture, "{\"command\":\"flows\"}\n", 20);
+    memset(&flow, 0, sizeof(flow));
+    flow.id = one.heard[heard(&one, MESSAGE_FLOWS)].as.flows.id;
+    flow.up = 5;
+    snprintf(flow.host, sizeof(flow.host), "a.example");
+    snprintf(flow.state, sizeof(flow.state), "\xff");
+    link_send(one.link, MESSAGE_FLOW, &flow, sizeof(flow), -1);
+    link_send(one.link, MESSAGE_FLOWS_END, &(struct message_flows){flow.id},
+              sizeof(struct message_flows), -1);
+    turn(fixture);
+    assert_null(hear(fixture)); /* the other has not answered yet */
+    link_send(two.link, MESSAGE_FLOWS_END, &(struct message_flows){flow.id},
+              sizeof(struct message_flows), -1);
+    reply = hear(fixture);
+    assert_int_equal(count_of(reply, "flows"), 1);
+    json_t *row = json_array_get(json_object_get(reply, "flows"), 0);
+    assert_string_equal(text_of(row, "host"), "a.example");
+    assert_string_equal(text_of(row, "state"), "\xef\xbf\xbd");
+    assert_int_equal(number_of(row, "up"), 5);
+    json_decref(reply);
+    /* Late words about an answered question do no harm. */
+    link_send(one.link, MESSAGE_FLOW, &flow, sizeof(flow), -1);
+    link_send(one.link, MESSAGE_FLOWS_END, &(struct message_flows){flow.id},
+              sizeof(struct message_flows), -1);
+    turn(fixture);
+    assert_false(one.closed);
+    say(fixture, "{\"command\":\"flows\"}\n", 20);
+    wait_ms(fixture, 2200);
+    reply = hear(fixture);
+    assert_int_equal(number_of(reply, "silent_workers"), 2);
+    json_decref(reply);
+    link_free(one.link);
+    link_free(two.link);
+}
+
+/* --- releases, and a store that fails --- */
+
+static void release_expires_on_time(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker worker;
+    json_t *reply;
+    int64_t id;
+
+    join(fixture, &worker, 0);
+    reply = ask_well(fixture, "{\"command\":\"release\",\"what\":\"a.example\",\"seconds\":1,"
+                              "\"reason\":\"r\",\"by\":\"b\"}");
+    id = number_of(json_object_get(reply, "release"), "id");
+    json_decref(reply);
+    wait_ms(fixture, 1200);
+    assert_int_equal(worker.heard[heard(&worker, MESSAGE_UNRELEASE)].as.unrelease.id, id);
+    reply = ask_well(fixture, "{\"command\":\"releases\"}");
+    assert_int_equal(count_of(reply, "releases"), 0);
+    json_decref(reply);
+    link_free(worker.link);
+}
+
+static void release_ends_by_hand(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker worker;
+    json_t *reply;
+    char request[80];
+    int64_t id;
+
+    join(fixture, &worker, 0);
+    reply = ask_well(fixture, "{\"command\":\"release\",\"what\":\"a.example\",\"seconds\":60,"
+                              "\"reason\":\"r\",\"by\":\"b\"}");
+    id = number_of(json_object_get(reply, "release"), "id");
+    json_decref(reply);
+    snprintf(request, sizeof(request), "{\"command\":\"unrelease\",\"id\":%d}", (int)id);
+    json_decref(ask_well(fixture, request));
+    turn(fixture);
+    assert_int_equal(worker.heard[heard(&worker, MESSAGE_UNRELEASE)].as.unrelease.id, id);
+    ask_badly(fixture, request, "no release");
+    link_free(worker.link);
+}
+
+static void nothing_is_released_that_cannot_be_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker worker;
+    json_t *reply;
+    char name[128];
+
+    stop(fixture);
+    FILE *file = fopen(fixture->path, "w");
+    fputs("this is not a database at all, but some text that is long enough to be read", file);
+    fclose(file);
+    snprintf(name, sizeof(name), "%s-wal", fixture->path);
+    unlink(name);
+    start(fixture);
+    join(fixture, &worker, 0);
+    ask_badly(fixture,
+              "{\"command\":\"release\",\"what\":\"a.example\",\"seconds\":60,"
+              "\"reason\":\"r\",\"by\":\"b\"}",
+              "nothing is released");
+    sign(fixture, &worker, "clinic");
+    report(fixture, &worker, EVENT_BLOCK, 1, NULL);
+    heard(&worker, MESSAGE_CONSULTATION);
+    assert_int_equal(worker.heard[heard(&worker, MESSAGE_NUMBERS)].as.numbers.count,
+                     REGISTRY_LEASE);
+    reply = ask_well(fixture, "{\"command\":\"status\"}");
+    assert_true(json_is_false(json_object_get(json_object_get(reply, "store"), "ok")));
+    assert_int_equal(number_of(json_object_get(reply, "store"), "waiting"), 1);
+    assert_int_equal(number_of(json_object_get(reply, "events"), "error"), 1);
+    json_decref(reply);
+    /* The file is moved away: what was only in memory is on the disk soon after. */
+    unlink(fixture->path);
+    wait_ms(fixture, 3300);
+    link_free(worker.link);
+    stop(fixture);
+    start(fixture);
+    join(fixture, &worker, 0);
+    heard(&worker, MESSAGE_CONSULTATION);
+    assert_true(worker.heard[heard(&worker, MESSAGE_NUMBERS)].as.numbers.first > REGISTRY_LEASE);
+    link_free(worker.link);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(worker_hears_the_state),
+        TEST(malformed_message_closes_the_link),
+        TEST(consultation_ends_after_linger),
+        TEST(signs_are_not_repeated),
+        TEST(too_many_scopes_mean_every_scope),
+        TEST(state_survives_a_restart),
+        TEST(flows_are_gathered),
+        TEST(release_expires_on_time),
+        TEST(release_ends_by_hand),
+        TEST(nothing_is_released_that_cannot_be_kept),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
