@@ -39,6 +39,7 @@
     X(BAD_REQUEST, "bad-request", 400, "-", "a request that two parsers could read differently")   \
     X(BAD_RESPONSE, "bad-response", 502, "-", "a response that two parsers could read differently")\
     X(REQUEST_TOO_LARGE, "request-too-large", 431, "-", "header fields over the limit")            \
+    X(TARGET_TOO_LONG, "target-too-long", 414, "-", "a request line over the limit")               \
     X(REQUEST_TIMEOUT, "request-timeout", 408, "-", "the client took too long")                    \
     X(ORIGIN_UNRESOLVED, "origin-unresolved", 502, "-", "the name has no address")                 \
     X(ORIGIN_UNREACHABLE, "origin-unreachable", 502, "-", "no connection to the origin")           \

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/socket.h"
+
 #define BACKLOG 4096
 
 static int set_option(int fd, int level, int name)
@@ -20,6 +22,20 @@ static int set_transparent(int fd, int family)
 {
     return family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_TRANSPARENT)
                               : set_option(fd, IPPROTO_IP, IP_TRANSPARENT);
+}
+
+static void describe(const struct listener_options *options, const char *step, int number,
+                     char *error, size_t size)
+{
+    char text[ADDRESS_TEXT];
+    struct address address;
+    uint16_t port;
+
+    socket_address_read(&options->address, &address, &port);
+    address_format(&address, text);
+    snprintf(error, size, "%s:%u: listen \"%s\" on %s port %u: %s: %s", options->rule.file,
+             options->rule.line, options->transparent ? "transparent" : "explicit", text, port,
+             step, strerror(number));
 }
 
 int listener_open(const struct listener_options *options, char *error, size_t size)
@@ -47,8 +63,7 @@ int listener_open(const struct listener_options *options, char *error, size_t si
         goto fail;
     return fd;
 fail:
-    snprintf(error, size, "%s:%u: listen \"%s\": %s: %s", options->rule.file, options->rule.line,
-             options->transparent ? "transparent" : "explicit", step, strerror(errno));
+    describe(options, step, errno, error, size);
     if (fd >= 0)
         close(fd);
     return -1;

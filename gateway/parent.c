@@ -227,6 +227,9 @@ static void run_child(enum role role, unsigned slot, int link)
     static const int numbers[] = {SIGHUP, SIGTERM, SIGINT, SIGCHLD, SIGUSR1};
     sigset_t none;
 
+    /* The parent's loop and its signal handlers are not the child's. */
+    event_reinit(parent.base);
+    event_base_free(parent.base);
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         signal(numbers[i], SIG_DFL);
     signal(SIGHUP, SIG_IGN); /* a terminal's hangup and Ctrl-C are for the parent */
@@ -584,7 +587,8 @@ static void on_child_message(void *context, struct link *link, enum message_type
         }
         break;
     case MESSAGE_RELOAD:
-        if (process->role == ROLE_REGISTRY)
+        /* One that is going away could not pass on the answer: its client asks its successor. */
+        if (process->role == ROLE_REGISTRY && process->state != PROCESS_DRAINING)
             reload();
         break;
     default:

@@ -18,6 +18,7 @@
 #define REPLY_LONGEST (64u << 20) /* bytes */
 #define PATIENCE      75          /* seconds: a reload may take a minute */
 #define TRIES         20          /* while the registry is being replaced */
+#define REPEATS       3           /* of a request whose registry went away without an answer */
 
 static void tell(const char *path)
 {
@@ -128,14 +129,35 @@ static char *receive_line(int fd, size_t *size)
     return NULL;
 }
 
-static json_t *exchange(int fd, const char *text)
+/* NULL with errno 0 when the daemon closed the connection without a word. */
+static char *exchange_lines(int fd, const char *text, size_t *size)
+{
+    if (send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1))
+        return receive_line(fd, size);
+    if (errno == EPIPE || errno == ECONNRESET)
+        errno = 0;
+    return NULL;
+}
+
+static json_t *exchange(const char *path, const char *text)
 {
     json_t *reply;
     size_t size = 0;
     char *line = NULL;
 
-    if (send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1))
-        line = receive_line(fd, &size);
+    for (int i = 0; line == NULL && i < REPEATS; i++) {
+        int fd = connect_to(path);
+        if (fd < 0) {
+            tell(path);
+            return NULL;
+        }
+        line = exchange_lines(fd, text, &size);
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        if (line == NULL && errno != 0 && errno != ECONNRESET)
+            break;
+    }
     if (line == NULL) {
         fprintf(stderr, "sekisho: no answer from the daemon: %s\n",
                 errno == 0 ? "it closed the connection" : strerror(errno));
@@ -164,7 +186,6 @@ static bool is_error(const json_t *reply)
 enum sekisho_exit sekisho_ask_socket(const char *path, json_t *request, json_t **reply)
 {
     char *text = json_dumps(request, JSON_COMPACT);
-    int fd;
 
     json_decref(request);
     *reply = NULL;
@@ -172,13 +193,7 @@ enum sekisho_exit sekisho_ask_socket(const char *path, json_t *request, json_t *
         fprintf(stderr, "sekisho: the request is not UTF-8\n");
         return SEKISHO_USAGE;
     }
-    fd = connect_to(path);
-    if (fd < 0) {
-        tell(path);
-    } else {
-        *reply = exchange(fd, text);
-        close(fd);
-    }
+    *reply = exchange(path, text);
     free(text);
     if (*reply == NULL)
         return SEKISHO_UNREACHABLE;

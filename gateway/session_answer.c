@@ -153,13 +153,10 @@ static const char *phrase_of(unsigned status)
     static const struct {
         unsigned status;
         const char *phrase;
-    } rows[] = {{400, "Bad Request"},
-                {403, "Forbidden"},
-                {408, "Request Timeout"},
-                {421, "Misdirected Request"},
-                {431, "Request Header Fields Too Large"},
-                {502, "Bad Gateway"},
-                {503, "Service Unavailable"},
+    } rows[] = {{400, "Bad Request"},         {403, "Forbidden"},
+                {408, "Request Timeout"},     {414, "URI Too Long"},
+                {421, "Misdirected Request"}, {431, "Request Header Fields Too Large"},
+                {502, "Bad Gateway"},         {503, "Service Unavailable"},
                 {504, "Gateway Timeout"}};
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

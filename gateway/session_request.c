@@ -349,6 +349,18 @@ void session_take_request_end(struct session *session)
     session_set_deadline(session);
 }
 
+static enum reason reason_of(enum http1_error error)
+{
+    switch (http1_error_status(error)) {
+    case 414:
+        return REASON_TARGET_TOO_LONG;
+    case 431:
+        return REASON_REQUEST_TOO_LARGE;
+    default:
+        return REASON_BAD_REQUEST;
+    }
+}
+
 void session_refuse_request(struct session *session)
 {
     enum http1_error error = http1_error(session->requests);
@@ -359,9 +371,5 @@ void session_refuse_request(struct session *session)
         session->ending = END_RESET;
         return;
     }
-    unsigned status = http1_error_status(error);
-    session_fail_origin(session, EVENT_REFUSE,
-                        status == 431 || status == 414 ? REASON_REQUEST_TOO_LARGE
-                                                       : REASON_BAD_REQUEST,
-                        http1_error_text(error));
+    session_fail_origin(session, EVENT_REFUSE, reason_of(error), http1_error_text(error));
 }

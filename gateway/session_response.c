@@ -141,23 +141,15 @@ void session_judge_response(struct session *session, bool is_whole)
     }
 }
 
-/* How many bytes it takes to be sure: more for what will be saved as a file. */
-static size_t wanted_prefix(struct session *session)
-{
-    struct exchange *exchange = &session->exchange;
-    struct span type = field_value(&exchange->response, SPAN("Content-Type"));
-    bool attachment = false;
-
-    sniff_file_name(&exchange->response, exchange->request.target, exchange->file_name,
-                    sizeof(exchange->file_name), &attachment);
-    return attachment || !sniff_is_rendered(type) ? SNIFF_BYTES_DOWNLOAD : SNIFF_BYTES;
-}
-
 static void begin_sniffing(struct session *session, const struct http1_head *head)
 {
     struct exchange *exchange = &session->exchange;
 
-    exchange->wanted = wanted_prefix(session);
+    bool attachment;
+    sniff_file_name(&exchange->response, exchange->request.target, exchange->file_name,
+                    sizeof(exchange->file_name), &attachment);
+    exchange->wanted =
+        filters_wanted_bytes(&exchange->request, &exchange->response, &exchange->finding);
     if (head->framing == HTTP1_NO_BODY || (head->framing == HTTP1_LENGTH && head->length == 0)) {
         session_judge_response(session, true);
         return;

@@ -306,6 +306,17 @@ static void on_drained(void *context)
     event_base_loopbreak(worker->base);
 }
 
+/* For good: a daemon that takes our place must find the ports free. */
+static void stop_listening(struct worker *worker)
+{
+    if (worker->draining)
+        return;
+    want_accept(worker, false);
+    deadline_clear(&worker->accept_again);
+    for (size_t i = 0; i < worker->configuration->listener_count; i++)
+        close(worker->child->listeners[i]);
+}
+
 static void worker_drain(struct child *child)
 {
     struct worker *worker = child->state;
@@ -313,9 +324,8 @@ static void worker_drain(struct child *child)
 
     if (worker->draining && !child->stopping)
         return;
+    stop_listening(worker);
     worker->draining = true;
-    want_accept(worker, false);
-    deadline_clear(&worker->accept_again);
     deadline_set(&worker->drain, worker->configuration->timeout_drain);
     for (flow = TAILQ_FIRST(&worker->flows); flow != NULL; flow = after) {
         after = TAILQ_NEXT(flow, next);

@@ -3,7 +3,6 @@
 # The gateway under test: its configuration as a table that a case changes, its start (ready when it
 # says so by sd_notify), a supervisor as systemd would be, and what its own log must never hold.
 
-import contextlib
 import copy
 import json
 import os
@@ -76,6 +75,7 @@ class Gateway:
         self.launch = []   # words before the program: prlimit and the like
         self._supervisor = None
         self._notify = None
+        self.told = []     # what it said by sd_notify
         self._log_mark = 0
         os.makedirs(self.folder, exist_ok=True)
 
@@ -172,22 +172,24 @@ class Gateway:
         if not os.path.exists(self.daemon):
             raise LabError("there is no %s: build first, or give BUILD" % self.daemon)
         os.makedirs(self.state, exist_ok=True)
-        self._open_notify()
+        self._listen_notify()
+        mark = len(self.told)
         self._spawn()
-        self._await(b"READY=1", seconds)
+        self._await("READY=1", mark, seconds)
 
-    def _open_notify(self):
+    def _listen_notify(self):
+        """Takes what the daemon tells its supervisor, all the while: nobody waits for a full queue."""
+        if self._notify is not None:
+            return
         path = os.path.join(self.folder, "notify")
-        if self._notify is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._notify.bind(path)
-            os.chmod(path, 0o666)
-        self._notify.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while self._notify.recv(4096):
-                pass
+        self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notify.bind(path)
+        os.chmod(path, 0o666)
+
+        def listen():
+            while True:
+                self.told.append(self._notify.recv(4096).decode(errors="replace"))
+        threading.Thread(target=listen, daemon=True).start()
 
     def _spawn(self):
         env = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": os.path.join(self.folder, "notify"),
@@ -200,16 +202,17 @@ class Gateway:
         self.process = self.lab.processes.start(
             "gateway", "sekishod", [*self.launch, self.daemon, "-f", "-c", self.path], env=env)
 
-    def _await(self, word, seconds):
+    def _await(self, word, mark, seconds):
+        """Until it said this after the mark; the mark for what comes next."""
         def told():
-            try:
-                return word in self._notify.recv(4096)
-            except BlockingIOError:
-                if not self.process.alive():
-                    raise LabError("sekishod ended with %s before it was ready: %s" % (
-                        self.process.popen.returncode, self.log()[-2000:])) from None
-                return False
-        wait_for(told, seconds, lambda: "%s; it says: %s" % (word.decode(), self.log()[-2000:]), 0.005)
+            for number, text in enumerate(self.told[mark:], mark):
+                if word in text:
+                    return number + 1
+            if not self.process.alive():
+                raise LabError("sekishod ended with %s before it said %s: %s" % (
+                    self.process.popen.returncode, word, self.log()[-2000:]))
+            return 0
+        return wait_for(told, seconds, lambda: "%s; it says: %s" % (word, self.log()[-2000:]), 0.005)
 
     def run_once(self, seconds=20):
         """Starts it where it is expected to refuse. (exit status, its log)."""
@@ -317,9 +320,9 @@ class Gateway:
     def reload(self, by="control", seconds=20):
         if by == "control":
             return self.sekisho("reload", check=False)
-        self._open_notify()
+        mark = len(self.told)
         self.process.popen.send_signal(signal.SIGHUP)
-        # A READY=1 of the reload before may still be on its way: it is the one after RELOADING=1 that counts.
-        self._await(b"RELOADING=1", seconds)
-        self._await(b"READY=1", seconds)
+        # A READY=1 of the reload before may still be on its way: the one after RELOADING=1 counts.
+        mark = self._await("RELOADING=1", mark, seconds)
+        self._await("READY=1", mark, seconds)
         return None

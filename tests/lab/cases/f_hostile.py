@@ -105,10 +105,10 @@ def gigabyte_of_header(lab):
     head = b"GET / HTTP/1.1\r\nHost: %s\r\n" % EHR.encode()
     for start, filler, status in ((head + b"X: ", b"x" * 65536, b"431"),
                                   (head, b"X-a: b\r\n" * 8192, b"431"),
-                                  (b"GET /", b"x" * 65536, b"414")):
+                                  (b"GET /", b"x" * 65536, b"414 431")):
         sent, answer = _endless(lab, start, filler)
         check(sent < 8 << 20, "all of it was taken")
-        check(not answer or answer.split(b" ")[1] == status, answer[:60])
+        check(not answer or answer.split(b" ")[1] in status.split(), answer[:60])
     check(not lab.origins.requests(EHR))
     answer = lab.curl("clinician", "-H", "X: " + "x" * 100000, "https://%s/" % EHR)
     equal(answer.status, 431, answer)
@@ -363,7 +363,7 @@ def unreadable_ca(lab):
 def busy_port_is_told(lab):
     holder = lab.network.listen("gateway", GATEWAY_LAN4, 8080)
     status, log = lab.gateway.run_once()
-    check(status not in (0, None) and "8080" in log, status, log[-400:])
+    check(status not in (0, None) and "sekisho.conf:" in log and "in use" in log, status, log[-400:])
     holder.close()
     lab.gateway.mark_log()
     lab.gateway.process = None
