@@ -147,8 +147,8 @@ fi
 
 say "packages"
 need sh "$top/tests/install.sh"
-say "build in $build"
-need sh "$top/tests/build.sh" "$build"
+say "build in $build, warnings are errors"
+need sh "$top/tests/build.sh" "$build" --enable-werror
 check "$build" ""
 lab "$build" ""
 

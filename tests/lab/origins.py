@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import struct
+import time
 import zipfile
 import zlib
 
@@ -284,7 +285,18 @@ class Origins:
         """Only what comes after this is shown by requests()."""
         self._mark = os.path.getsize(self.access_log) if os.path.exists(self.access_log) else 0
 
-    def requests(self, host=None, uri=None):
+    def requests(self, host=None, uri=None, least=0):
+        """
+        What is in the access log. A line is written after the response has left: waits until there
+        are `least` of them, and a moment when none is expected.
+        """
+        if least:
+            return wait_for(lambda: (lambda seen: seen if len(seen) >= least else None)(
+                self._read(host, uri)), 3, "%d requests to %s in the access log" % (least, host))
+        time.sleep(0.05)
+        return self._read(host, uri)
+
+    def _read(self, host, uri):
         if not os.path.exists(self.access_log):
             return []
         seen = []
