@@ -52,6 +52,7 @@ struct finding {
     enum destination_class class;  /* of the judged destination (a redirector's target) */
     const struct service *service; /* the destination's service, or NULL */
     bool top_level;                /* a document that a person looks at: it gets the page */
+    struct learned_link learned;   /* source LEARNED: the link that was matched */
     char judged_host[HOST_TEXT];   /* the redirector's target when there is one, else the host */
     struct file_facts file;        /* of the response; file.type is "" before */
 };

@@ -53,6 +53,7 @@ struct span request_field(const struct request *request, struct span name);
     X(MISDIRECTED, request_is_misdirected)                                                         \
     X(RELEASED, request_is_released)                                                               \
     X(DENIED_DESTINATION, request_is_denied)                                                       \
+    X(PATIENT_LINK, request_is_patient_link)                                                       \
     X(CHAT_ATTACHMENT, request_is_attachment)                                                      \
     X(FOREIGN_MEETING, request_is_foreign_meeting)                                                 \
     X(LINK_FROM_CONSULTATION, request_is_link_from_consultation)                                   \

@@ -7,6 +7,7 @@
 #define FILTERS_POLICY_H
 
 #include "filters/hostset.h"
+#include "filters/learned.h"
 #include "gateway/exchange.h"
 
 /* X(symbol, name) */
@@ -101,6 +102,9 @@ struct policy {
     enum policy_outside outside;
     enum policy_no_sni no_sni;
     int64_t linger;              /* milliseconds */
+    int64_t learned_for;         /* milliseconds that a learned link is remembered */
+    bool learned_by_host;        /* a learned link stands for its whole host */
+    bool learn_everywhere;       /* from all inspected hosts of a service, not only its chat hosts */
 
     struct service *services;
     size_t service_count;
@@ -151,6 +155,8 @@ struct standing {
     size_t release_count;
     int64_t now;                /* Unix seconds */
     void (*sha256)(struct span bytes, uint8_t digest[32]); /* filters know no crypto library */
+    const struct learned_links *learned; /* links that came from the patient, or NULL */
+    const char *scope;          /* of the client, as the learned links know it */
 };
 
 /* The release in force that covers this URL, or NULL. */

@@ -16,6 +16,8 @@ struct url {
 /* False for another scheme, user information with a bad host, or anything that is not a URL. */
 bool url_parse(struct span text, struct url *url);
 
+#define URL_NORMAL_MAX 16384 /* room for the normal form of every URL that the limits let through */
+
 /*
  * The normalised URL "scheme://host[:port]target" (port only when it is not the scheme's own), whose
  * SHA-256 is what the log and the releases know of it. As browsers do, a missing path becomes "/", a

@@ -43,6 +43,7 @@ struct channel {
     unsigned long tls_error; /* OpenSSL's, of the failure */
     int system_error;        /* errno of it */
     bool finishing, said_goodbye, peer_ended;
+    bool tells, finished; /* the owner is told of the end; it is there */
     size_t swallowed;
     struct deadline *linger; /* only while finishing */
 };
@@ -146,14 +147,16 @@ static void tell(struct channel *channel, enum channel_event event)
 
 static void update_events(struct channel *channel)
 {
-    bool read = channel->want_read || channel->handshaking || channel->write_wants_read ||
-                (channel->finishing && !channel->peer_ended);
+    /* While a read waits for room to write the socket's bytes cannot be taken: no use in being
+     * told. */
+    bool read = ((channel->want_read || channel->handshaking) && !channel->read_wants_write) ||
+                channel->write_wants_read || (channel->finishing && !channel->peer_ended);
     bool has_output =
         channel_pending(channel) > 0 || (channel->finishing && !channel->said_goodbye);
     bool write = channel->read_wants_write ||
                  (has_output && !channel->write_wants_read && !channel->handshaking);
 
-    if (channel->failed) /* the event that tells of it must stay active */
+    if (channel->failed || channel->finished) /* the event that tells of it must stay active */
         return;
     if (read != (event_pending(&channel->readable, EV_READ, NULL) != 0)) {
         if (read)
@@ -223,7 +226,9 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 
     (void)fd;
     (void)what;
-    if (channel->failed) {
+    if (channel->finished) {
+        tell(channel, CHANNEL_FINISHED);
+    } else if (channel->failed) {
         tell(channel, CHANNEL_FAILED);
     } else if (channel->handshaking) {
         handshake(channel);
@@ -466,9 +471,24 @@ void channel_reset(struct channel *channel)
     channel_free(channel);
 }
 
+/* The owner who wants to be told frees it then; without one it goes by itself. */
+static void finish_over(struct channel *channel)
+{
+    if (!channel->tells) {
+        channel_free(channel);
+        return;
+    }
+    channel->finished = true;
+    event_del(&channel->readable);
+    event_del(&channel->writable);
+    if (channel->linger != NULL)
+        deadline_clear(channel->linger);
+    event_active(&channel->readable, EV_READ, 0);
+}
+
 static void on_linger(void *context)
 {
-    channel_free(context);
+    finish_over(context);
 }
 
 static void ignore_events(void *context, struct channel *channel, enum channel_event event)
@@ -509,38 +529,49 @@ static bool swallow(struct channel *channel)
     return true;
 }
 
-/* Frees the channel when it is over. */
 static void finish_step(struct channel *channel)
 {
     if (!write_output(channel)) {
-        channel_free(channel);
+        finish_over(channel);
         return;
     }
     if (channel_pending(channel) == 0 && !channel->said_goodbye)
         say_goodbye(channel);
     if (!swallow(channel) || (channel->peer_ended && channel->said_goodbye)) {
-        channel_free(channel);
+        finish_over(channel);
         return;
     }
     channel->write_wants_read = false;
     update_events(channel);
 }
 
-void channel_finish(struct channel *channel)
+static void begin_finish(struct channel *channel)
 {
-    if (channel == NULL)
-        return;
     if (channel->failed || channel->handshaking) {
-        channel_free(channel);
+        finish_over(channel);
         return;
     }
     channel->finishing = true;
     channel->want_read = false;
-    channel->handler = ignore_events;
     channel->linger = memory_allocate(1, sizeof(*channel->linger));
     deadline_init(channel->linger, event_get_base(&channel->readable), on_linger, channel);
     deadline_set(channel->linger, FINISH);
     finish_step(channel);
+}
+
+void channel_finish(struct channel *channel)
+{
+    if (channel == NULL)
+        return;
+    channel->handler = ignore_events;
+    begin_finish(channel);
+}
+
+void channel_finish_and_tell(struct channel *channel, channel_handler *handler, void *context)
+{
+    channel_set_handler(channel, handler, context);
+    channel->tells = true;
+    begin_finish(channel);
 }
 
 SSL *channel_ssl(const struct channel *channel)

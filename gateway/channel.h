@@ -17,7 +17,8 @@ enum channel_event {
     CHANNEL_READABLE,   /* call channel_read() until it says CHANNEL_AGAIN, or pause */
     CHANNEL_DRAINED,    /* what had to wait for the socket has left */
     CHANNEL_HANDSHAKEN, /* TLS is up */
-    CHANNEL_FAILED      /* the handshake or the connection failed; nothing more will come */
+    CHANNEL_FAILED,     /* the handshake or the connection failed; nothing more will come */
+    CHANNEL_FINISHED    /* after channel_finish_and_tell(): free it */
 };
 
 struct channel;
@@ -35,6 +36,11 @@ void channel_reset(struct channel *channel);
  * most two seconds, and frees itself. The owner must forget the channel.
  */
 void channel_finish(struct channel *channel);
+/*
+ * The same, but the channel stays its owner's: `handler` is told CHANNEL_FINISHED, from the loop,
+ * when all that is over, and nothing before.
+ */
+void channel_finish_and_tell(struct channel *channel, channel_handler *handler, void *context);
 
 /* Gives the socket back and frees the channel without closing it. Not after TLS began. */
 int channel_detach(struct channel *channel);

@@ -12,6 +12,7 @@
 
 #include "filters/url.h"
 #include "gateway/digest.h"
+#include "gateway/page.h"
 #include "gateway/utf8.h"
 
 #define URL_LONGEST 16384
@@ -126,9 +127,13 @@ static json_t *release_what(struct registry *registry, const json_t *given,
 {
     struct span text = {json_string_value(given), json_string_length(given)};
     int64_t number = json_integer_value(given);
+    uint64_t typed;
 
-    if (json_is_integer(given) ? number > 0 : span_number(text, &number))
+    if (json_is_integer(given) && number > 0)
         return release_incident(registry, number, release);
+    /* As the page shows it and a person reads it out: "#12-345". No host looks like that. */
+    if (incident_parse(text, &typed) && typed <= INT64_MAX)
+        return release_incident(registry, (int64_t)typed, release);
     if (text.size == 0)
         return control_error("a release needs \"what\": an incident, a URL or a host");
     if (span_find_nocase(text, SPAN("://")) < text.size)

@@ -21,9 +21,11 @@
 #define FIRST_ROOM 2048 /* of the output */
 #define SLACK                                                                                      \
     (1024L * 1024) /* bytes beyond the limit that a stage may take before the output is full */
-#define BROTLI_ROOM (20L << 20) /* window of at most 16 MB (RFC 7932), and its tables */
-#define ZSTD_HEADER 18          /* bytes at most (RFC 8878 section 3.1.1) */
-#define ZSTD_WINDOW 23          /* 8 MB, the most that RFC 9659 lets a content coding use */
+#define BROTLI_ROOM  (20L << 20) /* window of at most 16 MB (RFC 7932), and its tables */
+#define STREAM_FREE  (64u << 20) /* bytes of a stream that nobody asks about */
+#define STREAM_RATIO 200         /* over that, the most that one byte may become */
+#define ZSTD_HEADER  18          /* bytes at most (RFC 8878 section 3.1.1) */
+#define ZSTD_WINDOW  23          /* 8 MB, the most that RFC 9659 lets a content coding use */
 
 struct stage;
 
@@ -62,6 +64,9 @@ struct decoder {
     size_t size, room, limit;
     bool full;
     bool failed;
+    decoder_sink *sink; /* of a stream: takes what would be kept */
+    void *sink_context;
+    uint64_t fed, made; /* bytes of a stream */
 };
 
 /* The codings */
@@ -311,6 +316,17 @@ struct decoder *decoder_new(struct span content_encoding, size_t limit)
     return decoder;
 }
 
+struct decoder *decoder_new_stream(struct span content_encoding, decoder_sink *sink, void *context)
+{
+    struct decoder *decoder = decoder_new(content_encoding, 1);
+
+    if (decoder != NULL) {
+        decoder->sink = sink;
+        decoder->sink_context = context;
+    }
+    return decoder;
+}
+
 void decoder_free(struct decoder *decoder)
 {
     if (decoder == NULL)
@@ -325,6 +341,12 @@ static void keep(struct decoder *decoder, struct span bytes)
 {
     size_t room = decoder->room == 0 ? FIRST_ROOM : decoder->room;
 
+    if (decoder->sink != NULL) {
+        decoder->made += bytes.size;
+        if (bytes.size > 0)
+            decoder->sink(decoder->sink_context, bytes);
+        return;
+    }
     bytes = span_first(bytes, decoder->limit - decoder->size);
     if (bytes.size == 0)
         return;
@@ -339,6 +361,13 @@ static void keep(struct decoder *decoder, struct span bytes)
     memcpy(decoder->output + decoder->size, bytes.data, bytes.size);
     decoder->size += bytes.size;
     decoder->full = decoder->size == decoder->limit;
+}
+
+static bool is_excessive(const struct decoder *decoder, const struct stage *stage)
+{
+    if (decoder->sink != NULL)
+        return decoder->made > STREAM_FREE && decoder->made / STREAM_RATIO > decoder->fed;
+    return stage->taken > decoder->limit + SLACK;
 }
 
 /*
@@ -361,7 +390,7 @@ static void feed_stages(struct decoder *decoder, size_t count, struct span in)
         enum progress progress = stage->coding->run(stage, &in, &out, &room);
         stage->taken += before - in.size;
         feed_stages(decoder, count - 1, (struct span){(const char *)chunk, CHUNK - room});
-        if (progress == PROGRESS_BAD || stage->taken > decoder->limit + SLACK)
+        if (progress == PROGRESS_BAD || is_excessive(decoder, stage))
             decoder->failed = true;
         stage->ended = progress != PROGRESS_MORE;
         /* A full chunk: more may wait inside. Neither input nor output moved: nothing does. */
@@ -371,6 +400,7 @@ static void feed_stages(struct decoder *decoder, size_t count, struct span in)
 
 int decoder_feed(struct decoder *decoder, const void *bytes, size_t size)
 {
+    decoder->fed += size;
     if (!decoder->failed && !decoder->full)
         feed_stages(decoder, decoder->stage_count, (struct span){bytes, size});
     return decoder->failed && !decoder->full ? -1 : 0;

@@ -18,6 +18,12 @@ struct decoder;
  * or there are too many. `limit` is the most bytes of output that will ever be kept.
  */
 struct decoder *decoder_new(struct span content_encoding, size_t limit);
+/*
+ * A decoder of whole bodies: what comes out is given to `sink` piece by piece and not kept. NULL as
+ * above. A bomb (more than 64 MB and over 200 times its input) ends as a failure.
+ */
+typedef void decoder_sink(void *context, struct span bytes);
+struct decoder *decoder_new_stream(struct span content_encoding, decoder_sink *sink, void *context);
 void decoder_free(struct decoder *decoder);
 
 /* Takes more coded bytes. 0, or -1 when they are not what the coding says. Past `limit` it does nothing. */

@@ -113,21 +113,33 @@ static void report_relay(struct flow *flow)
         replica_record(flow->worker->replica, &record);
 }
 
+/* All but the two channels: nothing calls back into the flow any more. */
+static void stop_work(struct flow *flow)
+{
+    deadline_clear(&flow->deadline);
+    session_free(flow->session);
+    flow->session = NULL;
+    relay_free(flow->relay);
+    flow->relay = NULL;
+    connector_cancel(flow->connector);
+    flow->connector = NULL;
+    leaf_cancel(flow->leaf_request);
+    flow->leaf_request = NULL;
+    hello_free(flow->hello);
+    flow->hello = NULL;
+    free(flow->hello_bytes);
+    flow->hello_bytes = NULL;
+}
+
 void flow_end(struct flow *flow)
 {
     struct worker *worker = flow->worker;
 
     if (flow->relay != NULL)
         report_relay(flow);
-    deadline_clear(&flow->deadline);
-    session_free(flow->session);
-    relay_free(flow->relay);
-    connector_cancel(flow->connector);
-    leaf_cancel(flow->leaf_request);
+    stop_work(flow);
     channel_free(flow->near);
     channel_free(flow->far);
-    hello_free(flow->hello);
-    free(flow->hello_bytes);
     client_leave(worker, flow->client);
     TAILQ_REMOVE(&worker->flows, flow, next);
     worker->flow_count--;
@@ -135,12 +147,49 @@ void flow_end(struct flow *flow)
     worker_flow_ended(worker);
 }
 
-/* Ends it with what was written to the client still going out. */
-static void finish(struct flow *flow)
+void flow_reset(struct flow *flow)
 {
-    channel_finish(flow->near);
+    stop_work(flow);
+    channel_reset(flow->near);
     flow->near = NULL;
     flow_end(flow);
+}
+
+static void on_closing_event(void *context, struct channel *channel, enum channel_event event)
+{
+    struct flow *flow = context;
+
+    if (event != CHANNEL_FINISHED)
+        return;
+    if (channel == flow->near)
+        flow->near = NULL;
+    else
+        flow->far = NULL;
+    channel_free(channel);
+    if (flow->near == NULL && flow->far == NULL)
+        flow_end(flow);
+}
+
+static bool all_has_left(const struct flow *flow)
+{
+    return (flow->near == NULL || channel_pending(flow->near) == 0) &&
+           (flow->far == NULL || channel_pending(flow->far) == 0);
+}
+
+void flow_finish(struct flow *flow, bool both)
+{
+    stop_work(flow);
+    flow->closing = true;
+    flow->state = "closing";
+    if (!both) {
+        channel_free(flow->far);
+        flow->far = NULL;
+    }
+    channel_finish_and_tell(flow->near, on_closing_event, flow);
+    if (flow->far != NULL)
+        channel_finish_and_tell(flow->far, on_closing_event, flow);
+    if (flow->worker->child->stopping && all_has_left(flow))
+        flow_end(flow); /* the peer's own goodbye is not waited for */
 }
 
 /* A fatal alert, in the clear: only before the handshake with the client began. */
@@ -149,7 +198,7 @@ static void send_alert(struct flow *flow, enum alert alert)
     const uint8_t bytes[] = {21, 3, 3, 0, 2, 2, (uint8_t)alert};
 
     evbuffer_add(channel_output(flow->near), bytes, sizeof(bytes));
-    finish(flow);
+    flow_finish(flow, false);
 }
 
 static void on_timeout(void *context)
@@ -454,7 +503,7 @@ static void judge_unreadable(struct flow *flow, enum hello_status status)
            : status == HELLO_TOO_LONG ? "the ClientHello is too long"
                                       : "the ClientHello is malformed");
     if (status == HELLO_NOT_TLS)
-        finish(flow);
+        flow_finish(flow, false);
     else
         send_alert(flow, ALERT_DECODE_ERROR);
 }
@@ -547,6 +596,8 @@ void flow_drain(struct flow *flow, bool at_once)
 {
     if (flow->session != NULL)
         session_drain(flow->session, at_once);
+    else if (flow->closing && at_once && all_has_left(flow))
+        flow_end(flow);
 }
 
 /* The original destination of an intercepted connection is the local address of its socket. */

@@ -23,6 +23,7 @@ struct flow {
     struct worker *worker;
     struct client *client;
     bool is_explicit;           /* came to an explicit proxy listener */
+    bool closing;               /* over, but for what still leaves: see flow_finish() */
     struct address destination; /* where the client was going; family 0 when it named a host */
     uint16_t port;              /* of the destination */
     char host[HOST_TEXT];       /* SNI, or what CONNECT named; "" when not known */
@@ -54,6 +55,13 @@ void flow_accept(struct worker *worker, int fd, bool is_explicit,
                  const struct sockaddr_storage *peer);
 /* Ends the connection and frees everything. */
 void flow_end(struct flow *flow);
+/* The same, by RST towards the client: it must see that something is missing. */
+void flow_reset(struct flow *flow);
+/*
+ * Ends it with what was written to the client, and with `both` to the origin too, still going out.
+ * Until that has left the flow counts: for its client's share, the limit, and a drain.
+ */
+void flow_finish(struct flow *flow, bool both);
 /*
  * The worker drains: no exchange after the one under way, or after the next where none is; with
  * `at_once` what is idle ends now (it may free the flow).

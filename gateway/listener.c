@@ -3,11 +3,13 @@
 #include "gateway/listener.h"
 
 #include <errno.h>
+#include <linux/in6.h> /* IPV6_FREEBIND */
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/log.h"
 #include "gateway/socket.h"
 
 #define BACKLOG 4096
@@ -24,6 +26,12 @@ static int set_transparent(int fd, int family)
                               : set_option(fd, IPPROTO_IP, IP_TRANSPARENT);
 }
 
+static int set_freebind(int fd, int family)
+{
+    return family == AF_INET6 ? set_option(fd, IPPROTO_IPV6, IPV6_FREEBIND)
+                              : set_option(fd, IPPROTO_IP, IP_FREEBIND);
+}
+
 static void describe(const struct listener_options *options, const char *step, int number,
                      char *error, size_t size)
 {
@@ -36,6 +44,27 @@ static void describe(const struct listener_options *options, const char *step, i
     snprintf(error, size, "%s:%u: listen \"%s\" on %s port %u: %s: %s", options->rule.file,
              options->rule.line, options->transparent ? "transparent" : "explicit", text, port,
              step, strerror(number));
+}
+
+/*
+ * At boot the gateway starts before its network: the rules must be there first. An address that no
+ * interface has yet is taken all the same, and is served from the moment that one has it.
+ */
+static int bind_to(int fd, const struct listener_options *options)
+{
+    const struct sockaddr *address = (const struct sockaddr *)&options->address;
+    char text[512];
+
+    if (bind(fd, address, options->address_size) == 0)
+        return 0;
+    if (errno != EADDRNOTAVAIL)
+        return -1;
+    describe(options, "bind", errno, text, sizeof(text));
+    if (set_freebind(fd, options->address.ss_family) != 0 ||
+        bind(fd, address, options->address_size) != 0)
+        return -1;
+    log_warnx("%s: it is served when an interface has it", text);
+    return 0;
 }
 
 int listener_open(const struct listener_options *options, char *error, size_t size)
@@ -56,7 +85,7 @@ int listener_open(const struct listener_options *options, char *error, size_t si
     if (options->transparent && set_transparent(fd, family) != 0)
         goto fail;
     step = "bind";
-    if (bind(fd, (const struct sockaddr *)&options->address, options->address_size) != 0)
+    if (bind_to(fd, options) != 0)
         goto fail;
     step = "listen";
     if (listen(fd, BACKLOG) != 0)

@@ -187,12 +187,17 @@ static void on_readable(evutil_socket_t socket, short what, void *argument)
         /* The peer died without reading all of ours. That is said once, before what it sent. */
         if (received < 0 && errno == ECONNRESET)
             continue;
-        if (received <= 0) {
+        if (received < 0) {
             closed(link);
             return;
         }
         int fd;
-        if (!take_descriptor(&packet, &fd) || (packet.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
+        bool is_ours = take_descriptor(&packet, &fd); /* an empty packet may carry some as well */
+        if (received == 0 && is_ours && fd < 0) {
+            closed(link);
+            return;
+        }
+        if (!is_ours || (packet.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
             !is_well_formed(&header, (size_t)received, fd)) {
             log_warnx("a malformed message (type %u, %zd bytes): the link is closed", header.type,
                       received);
@@ -271,6 +276,12 @@ struct link *link_new(struct event_base *base, int fd, link_handler *handler, vo
 void link_set_context(struct link *link, void *context)
 {
     link->context = context;
+}
+
+void link_shut(struct link *link)
+{
+    if (shutdown(link->fd, SHUT_RD) != 0)
+        log_warn("a link cannot be shut");
 }
 
 int link_send(struct link *link, enum message_type type, const void *payload, size_t size, int fd)

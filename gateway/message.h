@@ -132,6 +132,9 @@ void link_free(struct link *link);
  * its own. */
 int link_send(struct link *link, enum message_type type, const void *payload, size_t size, int fd);
 void link_set_context(struct link *link, void *context);
+/* Takes nothing more: the peer's link_send() fails from now on. What it had sent is still
+ * delivered, then MESSAGE_NONE. */
+void link_shut(struct link *link);
 
 /* A connected pair of such sockets (close-on-exec, non-blocking). 0 or -1 with errno. */
 int link_pair(int fds[2]);

@@ -159,6 +159,14 @@ enum option_type {
       "How far a consultation reaches: the whole LAN, the room, or the one device.")               \
     X(POLICY, "linger", DURATION, "10min", 0, DAY, NULL, CONFIGURATION(policy.linger),             \
       "How long a consultation lasts after the last sign of it.")                                  \
+    X(POLICY, "learned-for", DURATION, "1d", 0, 30 * DAY, NULL, CONFIGURATION(policy.learned_for), \
+      "How long a link that came in through a service's chat stays blocked.")                      \
+    X(POLICY, "learned-by", CHOICE, "url", 0, 0, "url|host",                                       \
+      CONFIGURATION(policy.learned_by_host),                                                       \
+      "Whether such a link stands for itself or for its whole host.")                              \
+    X(POLICY, "learn", CHOICE, "chat", 0, 0, "chat|all", CONFIGURATION(policy.learn_everywhere),   \
+      "Where such links are looked for: in what a service's chat hosts send, or in what all its "  \
+      "inspected hosts send.")                                                                     \
     X(POLICY, "outside", CHOICE, "inspect", 0, 0, "inspect|deny", CONFIGURATION(policy.outside),   \
       "What unknown destinations meet when no consultation is on.")                                \
     X(POLICY, "no-sni", CHOICE, "refuse", 0, 0, "refuse|inspect", CONFIGURATION(policy.no_sni),    \

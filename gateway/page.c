@@ -28,7 +28,8 @@
     X(FILE_TYPE, "file-type", 100)                                                                 \
     X(CLINIC, "clinic", 400)                                                                       \
     X(CONTACT, "contact", 600)                                                                     \
-    X(TIME, "time", 64)
+    X(TIME, "time", 64)                                                                            \
+    X(LEARNED, "learned", 64)
 
 /* X(symbol, name, what it is looked for by): messages that depend on the reason. */
 #define CHOSEN(X)                                                                                  \
@@ -88,6 +89,7 @@ struct rendering {
     struct span values[FACT_COUNT];
     char incident[INCIDENT_TEXT];
     char time[VALUE_MAX];
+    char learned[VALUE_MAX];
 };
 
 /* "blocked": the policy stopped it, by an item of the guideline; "failed": it could not be done. */
@@ -124,20 +126,27 @@ static const char *message_choose(const struct messages *messages, struct span p
     return found;
 }
 
+/* The clinic's own time; empty when there is none to tell. */
+static void format_time(int64_t time, char text[VALUE_MAX])
+{
+    time_t local = (time_t)time + JAPAN;
+    struct tm parts;
+
+    if (time == 0 || gmtime_r(&local, &parts) == NULL ||
+        strftime(text, VALUE_MAX, "%Y-%m-%d %H:%M:%S JST", &parts) == 0)
+        text[0] = '\0';
+}
+
 static void rendering_init(struct rendering *rendering, const struct page *page,
                            const struct page_facts *facts)
 {
-    time_t local = (time_t)facts->time + JAPAN;
-    struct tm parts;
-
     rendering->page = page;
     rendering->facts = facts;
     rendering->incident[0] = '\0';
     if (facts->incident != 0)
         incident_format(facts->incident, rendering->incident);
-    if (gmtime_r(&local, &parts) == NULL ||
-        strftime(rendering->time, sizeof(rendering->time), "%Y-%m-%d %H:%M:%S JST", &parts) == 0)
-        rendering->time[0] = '\0';
+    format_time(facts->time, rendering->time);
+    format_time(facts->learned, rendering->learned);
     rendering->values[FACT_LANG] = span_of(languages[facts->language]);
     rendering->values[FACT_KIND] = span_of(reason_kind(facts->reason));
     rendering->values[FACT_CODE] = span_of(reason_code(facts->reason));
@@ -150,6 +159,7 @@ static void rendering_init(struct rendering *rendering, const struct page *page,
     rendering->values[FACT_CLINIC] = span_of(facts->clinic);
     rendering->values[FACT_CONTACT] = span_of(facts->contact);
     rendering->values[FACT_TIME] = span_of(rendering->time);
+    rendering->values[FACT_LEARNED] = span_of(rendering->learned);
 }
 
 static struct span rendering_value(void *context, struct span name, size_t *limit)

@@ -24,6 +24,7 @@ struct page_facts {
     const char *clinic;      /* name */
     const char *contact;
     int64_t time;            /* Unix seconds */
+    int64_t learned;         /* when the link came in, Unix seconds; 0: it did not */
 };
 
 struct page; /* the parsed template and messages */

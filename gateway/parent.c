@@ -3,9 +3,10 @@
  * The parent process: reads the configuration, opens the listening sockets, programs the kernel,
  * starts the others and replaces what dies. It parses nothing that comes from the network.
  *
- * A reload makes a new generation: configuration, sockets and rules first, and when any of them
- * fails the old generation stays as it is. Then a new signer and new workers are started; once all
- * of them are ready the old ones drain and the registry is replaced by one with the new
+ * A reload makes a new generation: configuration, sockets and rules first, then a new signer and
+ * new workers beside the old ones. When any of that fails, or is not ready in time, the new
+ * generation is taken back and the old one stays as it was. Once all of it works the old processes
+ * drain, the old configuration is given up, and the registry is replaced by one with the new
  * configuration.
  */
 #include "gateway/process.h"
@@ -31,11 +32,14 @@
 #include "gateway/record.h"
 #include "gateway/ruleset.h"
 
-#define WORKERS_MAX     64
-#define DRAINING_MAX    (16 * 2) /* draining processes kept; over it the oldest is ended */
-#define BACKOFF_LONGEST 5000     /* ms before a process that keeps dying is tried again */
-#define BACKOFF_FORGET  30000    /* ms of life after which earlier deaths are forgotten */
-#define STOP_PATIENCE   3        /* s that draining may take when the daemon stops */
+#define WORKERS_MAX       64
+#define DRAINING_LEAST    32    /* draining processes kept; over it the oldest is ended */
+#define DRAINING_PARTS    4     /* but at least so many generations of them */
+#define BACKOFF_LONGEST   5000  /* ms before a process that keeps dying is tried again */
+#define BACKOFF_FORGET    30000 /* ms of life after which earlier deaths are forgotten */
+#define RELOAD_PATIENCE   30 /* s that a new generation may take; `sekisho reload` waits longer */
+#define REGISTRY_PATIENCE 5  /* s that a registry may take to go */
+#define STOP_PATIENCE     3  /* s that draining may take when the daemon stops */
 
 enum process_state { PROCESS_STARTING, PROCESS_READY, PROCESS_DRAINING };
 static const char *const process_state_names[] = {"starting", "ready", "draining"};
@@ -60,22 +64,33 @@ struct place {
     struct event *retry;
 };
 
+/* A configuration and what was opened for it, one socket for each listener. */
+struct generation {
+    struct configuration *configuration;
+    int *listeners;
+    unsigned number;
+};
+
 static struct {
     struct event_base *base;
     const struct daemon_options *options;
-    struct configuration *configuration;
-    int *listeners;
-    unsigned generation;
+    struct generation now;
+    struct generation before; /* while a reload is under way: what it goes back to if it fails */
+    unsigned last_generation; /* the highest number; one that was taken back is not used again */
     unsigned reloads;
+    int told; /* where the one who started us waits for a byte when we work, or -1 */
     TAILQ_HEAD(, process) processes;
     struct place places[2 + WORKERS_MAX];
     size_t place_count;
-    bool announced; /* READY=1 was said once */
-    bool reloading; /* new workers are starting */
+    bool announced;    /* READY=1 was said once */
+    bool reloading;    /* new workers are starting */
+    bool reload_again; /* another was asked for meanwhile */
     bool stopping;
     int status;
     struct event *signals[5];
     struct event *impatience;
+    struct event *reload_timer;
+    struct event *registry_timer;
 } parent;
 
 static int64_t monotonic(void)
@@ -88,14 +103,13 @@ static int64_t monotonic(void)
 
 /* --- what the registry is told --- */
 
-static struct process *find(enum role role, unsigned slot, bool draining_too)
+static struct process *find(enum role role, unsigned slot)
 {
     struct process *process;
 
     TAILQ_FOREACH (process, &parent.processes, next)
         if (process->role == role && process->slot == slot &&
-            process->generation == parent.generation &&
-            (draining_too || process->state != PROCESS_DRAINING))
+            process->generation == parent.now.number && process->state != PROCESS_DRAINING)
             return process;
     return NULL;
 }
@@ -150,7 +164,7 @@ static void report_processes(void)
                             "{\"generation\":%u,\"reloads\":%u,\"processes\":[{\"role\":\"parent\","
                             "\"slot\":0,\"pid\":%d,\"state\":\"ready\",\"generation\":%u,"
                             "\"restarts\":0}",
-                            parent.generation, parent.reloads, (int)getpid(), parent.generation);
+                            parent.now.number, parent.reloads, (int)getpid(), parent.now.number);
     TAILQ_FOREACH (process, &parent.processes, next) {
         int more = snprintf(text + used, sizeof(text) - used - 3,
                             ",{\"role\":\"%s\",\"slot\":%u,\"pid\":%d,\"state\":\"%s\","
@@ -207,6 +221,16 @@ static void introduce(struct process *a, struct process *b)
 }
 
 /*
+ * A signer, who may have another CA, serves the workers of its own generation, and those that drain
+ * once its generation is in force.
+ */
+static bool serves(const struct process *signer, const struct process *worker)
+{
+    return signer->generation == worker->generation ||
+           (worker->state == PROCESS_DRAINING && !parent.reloading);
+}
+
+/*
  * Joins a new process with those it works with. A draining worker too gets a new signer and a new
  * registry; a draining signer or registry gets nobody.
  */
@@ -214,12 +238,14 @@ static void introduce_all(struct process *process)
 {
     struct process *other;
 
-    TAILQ_FOREACH (other, &parent.processes, next)
-        if (other != process && are_peers(process->role, other->role) &&
-            (other->state != PROCESS_DRAINING || other->role == ROLE_WORKER) &&
-            !(process->role == ROLE_WORKER && other->role == ROLE_SIGNER &&
-              other->generation != process->generation))
-            introduce(process, other);
+    TAILQ_FOREACH (other, &parent.processes, next) {
+        if (!are_peers(process->role, other->role) ||
+            (other->state == PROCESS_DRAINING && other->role != ROLE_WORKER) ||
+            (process->role == ROLE_SIGNER && !serves(process, other)) ||
+            (other->role == ROLE_SIGNER && !serves(other, process)))
+            continue;
+        introduce(process, other);
+    }
 }
 
 static void run_child(enum role role, unsigned slot, int link)
@@ -237,7 +263,7 @@ static void run_child(enum role role, unsigned slot, int link)
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    child_main(role, slot, parent.configuration, parent.listeners, link);
+    child_main(role, slot, parent.now.configuration, parent.now.listeners, link);
 }
 
 static struct process *spawn(enum role role, unsigned slot)
@@ -264,7 +290,7 @@ static struct process *spawn(enum role role, unsigned slot)
     struct process *process = memory_allocate(1, sizeof(*process));
     process->role = role;
     process->slot = slot;
-    process->generation = parent.generation;
+    process->generation = parent.now.number;
     process->pid = pid;
     process->since = monotonic();
     process->link = link_new(parent.base, fds[0], on_child_message, process);
@@ -292,12 +318,22 @@ static void fill_later(struct place *place, int64_t delay)
         evtimer_add(place->retry, &wait);
 }
 
+/* A registry that still drains keeps its place: there is one state file. */
+static bool is_filled(const struct place *place)
+{
+    struct process *process;
+
+    if (place->role != ROLE_REGISTRY)
+        return find(place->role, place->slot) != NULL;
+    TAILQ_FOREACH (process, &parent.processes, next)
+        if (process->role == ROLE_REGISTRY)
+            return true;
+    return false;
+}
+
 static void fill(struct place *place)
 {
-    if (parent.stopping)
-        return;
-    if (place->role == ROLE_REGISTRY ? find_registry() != NULL
-                                     : find(place->role, place->slot, false) != NULL)
+    if (parent.stopping || is_filled(place))
         return;
     if (spawn(place->role, place->slot) == NULL)
         fill_later(place, BACKOFF_LONGEST / 10);
@@ -307,9 +343,28 @@ static void fill(struct place *place)
 
 static void drain_process(struct process *process)
 {
+    static const struct timeval patience = {REGISTRY_PATIENCE, 0};
+
     process->state = PROCESS_DRAINING;
     if (process->link != NULL)
         link_send(process->link, MESSAGE_DRAIN, NULL, 0, -1);
+    if (process->role == ROLE_REGISTRY)
+        evtimer_add(parent.registry_timer, &patience);
+}
+
+/* Its successor waits for its place: one that hangs, on a disk that does not answer, must go. */
+static void on_registry_hangs(evutil_socket_t fd, short what, void *argument)
+{
+    struct process *process;
+
+    (void)fd;
+    (void)what;
+    (void)argument;
+    TAILQ_FOREACH (process, &parent.processes, next)
+        if (process->role == ROLE_REGISTRY && process->state == PROCESS_DRAINING) {
+            log_warnx("the registry %d does not go: ended", (int)process->pid);
+            kill(process->pid, SIGKILL);
+        }
 }
 
 static bool is_complete(void)
@@ -317,7 +372,7 @@ static bool is_complete(void)
     for (size_t i = 0; i < parent.place_count; i++) {
         struct place *place = &parent.places[i];
         struct process *process =
-            place->role == ROLE_REGISTRY ? find_registry() : find(place->role, place->slot, false);
+            place->role == ROLE_REGISTRY ? find_registry() : find(place->role, place->slot);
         if (process == NULL || process->state != PROCESS_READY)
             return false;
     }
@@ -327,9 +382,12 @@ static bool is_complete(void)
 /* Too many generations under way: the oldest that drains is ended. */
 static void bound_draining(void)
 {
+    size_t most = DRAINING_PARTS * parent.place_count;
     struct process *process, *oldest;
-    unsigned count;
+    size_t count;
 
+    if (most < DRAINING_LEAST)
+        most = DRAINING_LEAST;
     do {
         count = 0;
         oldest = NULL;
@@ -340,32 +398,98 @@ static void bound_draining(void)
                 if (process->link != NULL)
                     count++;
             }
-        if (count > DRAINING_MAX && oldest != NULL) {
+        if (count > most && oldest != NULL) {
             log_warnx("process %d still drains after many reloads: ended", (int)oldest->pid);
             kill(oldest->pid, SIGKILL);
             link_free(oldest->link);
             oldest->link = NULL;
         }
-    } while (count > DRAINING_MAX);
+    } while (count > most);
+}
+
+static bool is_kept(int fd, const struct generation *generation)
+{
+    for (size_t i = 0;
+         generation->configuration != NULL && i < generation->configuration->listener_count; i++)
+        if (generation->listeners[i] == fd)
+            return true;
+    return false;
+}
+
+/* Gives a generation up, with its sockets but those that `kept` has too. */
+static void free_generation(struct generation *generation, const struct generation *kept)
+{
+    for (size_t i = 0;
+         generation->configuration != NULL && i < generation->configuration->listener_count; i++)
+        if (!is_kept(generation->listeners[i], kept))
+            close(generation->listeners[i]);
+    free(generation->listeners);
+    configuration_free(generation->configuration);
+    *generation = (struct generation){.number = 0};
+}
+
+/* The old processes finish what they have; their workers get the new signer for it. */
+static void retire_before(void)
+{
+    struct process *process, *signer = find(ROLE_SIGNER, 0);
+
+    TAILQ_FOREACH (process, &parent.processes, next)
+        if (process->generation != parent.now.number && process->role != ROLE_REGISTRY &&
+            process->state != PROCESS_DRAINING)
+            drain_process(process);
+    TAILQ_FOREACH (process, &parent.processes, next)
+        if (process->generation != parent.now.number && process->role == ROLE_WORKER)
+            introduce(signer, process);
+    free_generation(&parent.before, &parent.now);
+}
+
+static void reload(void);
+
+/*
+ * Tells what became of a reload. Whoever asked for another one meanwhile gets the answer to that:
+ * the file may have changed since.
+ */
+static void settle_reload(bool success, const char *text)
+{
+    report(EVENT_RELOAD, text);
+    notify_send(success ? "READY=1\nSTATUS=reloaded"
+                        : "READY=1\nSTATUS=a new configuration was refused");
+    if (parent.reload_again) {
+        parent.reload_again = false;
+        reload();
+    } else {
+        answer_reload(success, text);
+    }
 }
 
 /* All of the new generation work: the old one may go. */
 static void finish_reload(void)
 {
-    struct process *process, *registry = find_registry();
+    struct process *registry;
 
     parent.reloading = false;
     parent.reloads++;
-    TAILQ_FOREACH (process, &parent.processes, next)
-        if (process->generation != parent.generation && process->role != ROLE_REGISTRY &&
-            process->state != PROCESS_DRAINING)
-            drain_process(process);
-    report(EVENT_RELOAD, "the new configuration is in force");
-    answer_reload(true, "the new configuration is in force");
-    if (registry != NULL && registry->generation != parent.generation)
-        drain_process(registry); /* its place is filled when it is gone: there is one state file */
+    evtimer_del(parent.reload_timer);
+    retire_before();
     bound_draining();
-    notify_send("READY=1\nSTATUS=reloaded");
+    log_info("reloaded: generation %u", parent.now.number);
+    settle_reload(true, "the new configuration is in force");
+    /* Its place is filled when it is gone. During another reload it is still asked for the answer.
+     */
+    registry = find_registry();
+    if (!parent.reloading && registry != NULL && registry->generation != parent.now.number)
+        drain_process(registry);
+}
+
+/* The command that put us into the background ends with success. */
+static void tell_starter(void)
+{
+    if (parent.told < 0)
+        return;
+    if (write(parent.told, "", 1) != 1)
+        log_warn("who started the daemon is gone");
+    close(parent.told);
+    parent.told = -1;
 }
 
 static void on_complete(void)
@@ -375,11 +499,12 @@ static void on_complete(void)
         return;
     if (!parent.announced) {
         parent.announced = true;
-        report(EVENT_START, parent.configuration->policy.mode == MODE_OBSERVE
+        report(EVENT_START, parent.now.configuration->policy.mode == MODE_OBSERVE
                                 ? "observe mode: NOTHING IS BLOCKED"
                                 : "enforce mode");
         notify_send("READY=1\nSTATUS=running");
         log_info("ready");
+        tell_starter();
     }
     if (parent.reloading)
         finish_reload();
@@ -387,7 +512,7 @@ static void on_complete(void)
 
 static void set_places(void)
 {
-    unsigned workers = parent.configuration->workers;
+    unsigned workers = parent.now.configuration->workers;
 
     if (workers > WORKERS_MAX)
         workers = WORKERS_MAX;
@@ -395,6 +520,7 @@ static void set_places(void)
     for (size_t i = wanted; i < parent.place_count; i++)
         if (parent.places[i].retry != NULL)
             event_free(parent.places[i].retry);
+    /* Places that are no more are forgotten; new ones have no history. */
     for (size_t i = parent.place_count; i < wanted; i++)
         parent.places[i] = (struct place){.role = i == 0   ? ROLE_REGISTRY
                                                   : i == 1 ? ROLE_SIGNER
@@ -432,11 +558,11 @@ static void complain(void *context, const char *line)
 
 static int find_listener(const struct listener_options *wanted)
 {
-    if (parent.configuration == NULL)
+    if (parent.now.configuration == NULL)
         return -1;
-    for (size_t i = 0; i < parent.configuration->listener_count; i++)
-        if (listener_is_same(&parent.configuration->listeners[i], wanted))
-            return parent.listeners[i];
+    for (size_t i = 0; i < parent.now.configuration->listener_count; i++)
+        if (listener_is_same(&parent.now.configuration->listeners[i], wanted))
+            return parent.now.listeners[i];
     return -1;
 }
 
@@ -459,29 +585,27 @@ static int *open_listeners(const struct configuration *next, char *error, size_t
     return sockets;
 }
 
-static bool is_kept(int fd, const int *sockets, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (sockets[i] == fd)
-            return true;
-    return false;
-}
-
-static void close_listeners_except(const int *sockets, size_t count)
-{
-    if (parent.configuration == NULL)
-        return;
-    for (size_t i = 0; i < parent.configuration->listener_count; i++)
-        if (!is_kept(parent.listeners[i], sockets, count))
-            close(parent.listeners[i]);
-}
-
-static bool has_transparent(const struct configuration *configuration)
+static bool manages_rules(const struct configuration *configuration)
 {
     for (size_t i = 0; i < configuration->listener_count; i++)
         if (configuration->listeners[i].transparent)
-            return true;
+            return configuration->manage_rules;
     return false;
+}
+
+/* The rules as they were before those of `failed` were put in place, or half of them. */
+static void restore_rules(const struct configuration *failed)
+{
+    const struct configuration *good = parent.now.configuration;
+    char error[512];
+    int result = 0;
+
+    if (good != NULL && manages_rules(good))
+        result = ruleset_install(good, error, sizeof(error));
+    else if (good != NULL && manages_rules(failed))
+        result = ruleset_remove(failed, error, sizeof(error));
+    if (result != 0)
+        log_warnx("the rules of the old configuration cannot be put back: %s", error);
 }
 
 /* Every user that a role wants, before anything is started. */
@@ -504,62 +628,97 @@ static bool users_exist(const struct configuration *configuration, char *error, 
 }
 
 /*
- * Reads, checks and takes over the configuration. False, with the old one untouched, when anything
- * is wrong: everything that can fail is done before anything is given up.
+ * Reads and checks the configuration and makes it that of a new generation. False, with the old one
+ * in force, when anything is wrong.
  */
 static bool take_configuration(struct complaints *complaints)
 {
     char error[512] = "";
-    struct configuration *next = configuration_read(parent.options->path, complain, complaints);
+    struct generation next = {.number = parent.last_generation + 1};
 
-    if (next == NULL)
+    next.configuration = configuration_read(parent.options->path, complain, complaints);
+    if (next.configuration == NULL)
         return false;
-    int *sockets = NULL;
-    if (!users_exist(next, error, sizeof(error)) ||
-        (sockets = open_listeners(next, error, sizeof(error))) == NULL)
-        goto fail;
-    if (next->manage_rules && has_transparent(next) &&
-        ruleset_install(next, error, sizeof(error)) != 0) {
-        for (size_t i = 0; i < next->listener_count; i++)
-            if (find_listener(&next->listeners[i]) < 0)
-                close(sockets[i]);
-        goto fail;
+    if (!users_exist(next.configuration, error, sizeof(error)) ||
+        (next.listeners = open_listeners(next.configuration, error, sizeof(error))) == NULL) {
+        complain(complaints, error);
+        configuration_free(next.configuration);
+        return false;
     }
-    close_listeners_except(sockets, next->listener_count);
-    free(parent.listeners);
-    configuration_free(parent.configuration);
-    parent.listeners = sockets;
-    parent.configuration = next;
-    parent.generation++;
+    if (manages_rules(next.configuration) &&
+        ruleset_install(next.configuration, error, sizeof(error)) != 0) {
+        complain(complaints, error);
+        restore_rules(next.configuration);
+        free_generation(&next, &parent.now);
+        return false;
+    }
+    parent.before = parent.now;
+    parent.now = next;
+    parent.last_generation = next.number;
     return true;
-fail:
-    complain(complaints, error);
-    free(sockets);
-    configuration_free(next);
-    return false;
+}
+
+/* Says why the old configuration stays. */
+static void refuse_reload(const char *why)
+{
+    char text[2200];
+
+    snprintf(text, sizeof(text), "refused, the old configuration stays: %s", why);
+    log_warnx("reload %s", text);
+    settle_reload(false, text);
 }
 
 static void reload(void)
 {
+    static const struct timeval patience = {RELOAD_PATIENCE, 0};
     struct complaints complaints = {.used = 0};
 
     if (parent.stopping)
         return;
     if (parent.reloading) {
-        answer_reload(false, "a reload is under way");
+        parent.reload_again = true;
         return;
     }
     notify_send("RELOADING=1");
     if (!take_configuration(&complaints)) {
-        char text[2200];
-        snprintf(text, sizeof(text), "refused, the old configuration stays: %s", complaints.text);
-        report(EVENT_RELOAD, text);
-        answer_reload(false, text);
-        notify_send("READY=1\nSTATUS=a new configuration was refused");
+        refuse_reload(complaints.text);
         return;
     }
     parent.reloading = true;
+    evtimer_add(parent.reload_timer, &patience);
     start_generation();
+}
+
+/* The new generation does not come about: it is taken back. */
+static void abandon_reload(const char *why)
+{
+    struct generation failed = parent.now;
+    struct process *process;
+
+    parent.reloading = false;
+    evtimer_del(parent.reload_timer);
+    parent.now = parent.before;
+    parent.before = (struct generation){.number = 0};
+    TAILQ_FOREACH (process, &parent.processes, next) {
+        if (process->generation != failed.number || process->state == PROCESS_DRAINING)
+            continue;
+        drain_process(process);
+        if (process->role != ROLE_REGISTRY)
+            kill(process->pid, SIGKILL); /* nobody relies on it yet */
+    }
+    restore_rules(failed.configuration);
+    free_generation(&failed, &parent.now);
+    start_generation(); /* what of the old one died meanwhile */
+    refuse_reload(why);
+}
+
+static void on_reload_late(evutil_socket_t fd, short what, void *argument)
+{
+    (void)fd;
+    (void)what;
+    (void)argument;
+    if (parent.reloading && !parent.stopping)
+        abandon_reload("the new processes were not ready in time: see the log");
 }
 
 /* --- what happens to the children --- */
@@ -644,7 +803,12 @@ static void bury(struct process *process, int status)
     link_free(process->link);
     if (!drained)
         describe_death(process, status);
-    if (refused && !parent.announced && !parent.stopping) {
+    if (refused && parent.reloading && !parent.stopping &&
+        process->generation == parent.now.number) {
+        char why[80];
+        snprintf(why, sizeof(why), "the %s could not start: see the log", role_name(process->role));
+        abandon_reload(why);
+    } else if (refused && !parent.announced && !parent.stopping) {
         log_warnx("the %s could not start: stopping", role_name(process->role));
         parent.status = 1;
         event_base_loopbreak(parent.base);
@@ -733,6 +897,26 @@ static void on_reload_signal(evutil_socket_t number, short what, void *argument)
     reload();
 }
 
+static void forget(struct process *process)
+{
+    TAILQ_REMOVE(&parent.processes, process, next);
+    link_free(process->link);
+    free(process);
+}
+
+/* Takes away those that have ended. True when none is left. */
+static bool reap_all(void)
+{
+    struct process *process, *after;
+
+    for (process = TAILQ_FIRST(&parent.processes); process != NULL; process = after) {
+        after = TAILQ_NEXT(process, next);
+        if (waitpid(process->pid, NULL, WNOHANG) != 0)
+            forget(process);
+    }
+    return TAILQ_EMPTY(&parent.processes);
+}
+
 /* The workers first, the registry last: it writes what the others still had to say. */
 static void end_all(void)
 {
@@ -741,32 +925,24 @@ static void end_all(void)
 
     for (process = TAILQ_FIRST(&parent.processes); process != NULL; process = after) {
         after = TAILQ_NEXT(process, next);
-        if (process->role != ROLE_REGISTRY) {
-            kill(process->pid, SIGKILL);
-            waitpid(process->pid, NULL, 0);
-        } else {
-            drain_process(process);
-        }
-    }
-    for (int turn = 0; turn < 100; turn++) {
-        bool left = false;
-        TAILQ_FOREACH (process, &parent.processes, next)
-            if (process->role == ROLE_REGISTRY && waitpid(process->pid, NULL, WNOHANG) == 0)
-                left = true;
-        if (!left)
-            break;
-        nanosleep(&pause, NULL);
-    }
-    while ((process = TAILQ_FIRST(&parent.processes)) != NULL) {
-        TAILQ_REMOVE(&parent.processes, process, next);
         if (process->role == ROLE_REGISTRY)
-            kill(process->pid, SIGKILL);
-        link_free(process->link);
-        free(process);
+            continue;
+        kill(process->pid, SIGKILL);
+        waitpid(process->pid, NULL, 0);
+        forget(process);
+    }
+    TAILQ_FOREACH (process, &parent.processes, next)
+        drain_process(process);
+    for (int turn = 0; turn < 100 && !reap_all(); turn++)
+        nanosleep(&pause, NULL);
+    while ((process = TAILQ_FIRST(&parent.processes)) != NULL) {
+        kill(process->pid, SIGKILL);
+        waitpid(process->pid, NULL, 0);
+        forget(process);
     }
 }
 
-static void add_signals(void)
+static void add_events(void)
 {
     static const struct {
         int number;
@@ -782,6 +958,10 @@ static void add_signals(void)
         if (parent.signals[i] == NULL || event_add(parent.signals[i], NULL) != 0)
             fatal("no memory for signals");
     }
+    parent.reload_timer = evtimer_new(parent.base, on_reload_late, NULL);
+    parent.registry_timer = evtimer_new(parent.base, on_registry_hangs, NULL);
+    if (parent.reload_timer == NULL || parent.registry_timer == NULL)
+        fatal("no memory for timers");
 }
 
 static void raise_descriptor_limit(void)
@@ -804,9 +984,10 @@ static void release_everything(void)
             event_free(parent.signals[i]);
     if (parent.impatience != NULL)
         event_free(parent.impatience);
-    close_listeners_except(NULL, 0);
-    free(parent.listeners);
-    configuration_free(parent.configuration);
+    event_free(parent.reload_timer);
+    event_free(parent.registry_timer);
+    free_generation(&parent.before, &parent.now);
+    free_generation(&parent.now, &parent.before);
     event_base_free(parent.base);
 }
 
@@ -819,17 +1000,18 @@ int parent_run(const struct daemon_options *options)
     raise_descriptor_limit();
     TAILQ_INIT(&parent.processes);
     parent.options = options;
+    parent.told = options->told;
     if (!take_configuration(&complaints))
         return 1;
     parent.base = event_base_new();
     if (parent.base == NULL)
         fatal("no event loop");
-    add_signals();
+    add_events();
     start_generation();
     event_base_dispatch(parent.base);
     end_all();
-    if (parent.configuration->remove_on_stop && parent.status == 0 &&
-        ruleset_remove(parent.configuration, error, sizeof(error)) != 0)
+    if (parent.now.configuration->remove_on_stop && parent.status == 0 &&
+        ruleset_remove(parent.now.configuration, error, sizeof(error)) != 0)
         log_warnx("%s", error);
     release_everything();
     return parent.status;

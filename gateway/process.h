@@ -50,6 +50,7 @@ void child_ready(struct child *child);
 struct daemon_options {
     const char *path; /* of the configuration */
     bool foreground;
+    int told; /* gets a byte when everything works; -1: nobody waits */
 };
 int parent_run(const struct daemon_options *options);
 

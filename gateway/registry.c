@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -24,7 +26,9 @@
 #define REGISTRY_USER   "_sekisho-registry"
 #define DRAIN_TURN      20 /* ms between two looks whether everything was said */
 #define DRAIN_TURNS     25
-#define DRAIN_TURNS_MIN 2 /* what the workers and the parent sent last is read meanwhile */
+#define DRAIN_TURNS_MIN 2    /* what the workers and the parent sent last is read meanwhile */
+#define LOCK_TURN       10   /* ms between two looks whether an earlier registry is gone */
+#define LOCK_PATIENCE   2000 /* ms; nobody is served before */
 
 /* Everything of the process: the state, and what prepare() opened for start(). */
 struct registry_process {
@@ -33,6 +37,7 @@ struct registry_process {
     char *store_path;
     struct event *draining;
     unsigned turns;
+    bool shut; /* the workers cannot send any more */
 };
 
 /* --- while still privileged --- */
@@ -95,6 +100,29 @@ static char *make_state_folder(const struct configuration *configuration)
     return path;
 }
 
+/*
+ * One registry at a time: that of a daemon whose parent was killed may still be writing its last
+ * words, and both would give out the same numbers. The lock is on the folder and ends with the
+ * process.
+ */
+static void lock_state_folder(const char *store_path)
+{
+    static const struct timespec turn = {0, LOCK_TURN * 1000 * 1000};
+    char *folder = memory_string(store_path);
+    int fd;
+
+    *strrchr(folder, '/') = '\0';
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int waited = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOCK_TURN) {
+        if (errno != EWOULDBLOCK || waited >= LOCK_PATIENCE) {
+            log_warn("%s: another registry may still use it", folder);
+            break;
+        }
+        nanosleep(&turn, NULL);
+    }
+    free(folder);
+}
+
 static int prepare(struct child *child)
 {
     const struct configuration *configuration = child->configuration;
@@ -102,6 +130,7 @@ static int prepare(struct child *child)
     char error[512];
 
     process->store_path = make_state_folder(configuration);
+    lock_state_folder(process->store_path);
     process->control_fd = control_open_socket(configuration->control_socket,
                                               configuration->control_group, error, sizeof(error));
     if (process->control_fd < 0)
@@ -190,20 +219,31 @@ static void on_message(struct child *child, enum message_type type, const void *
 
 /* --- the end --- */
 
+static bool is_idle(const struct registry *registry)
+{
+    return control_is_idle(registry->control) && syslog_waiting(registry->syslog) == 0;
+}
+
 static void on_drain_turn(evutil_socket_t fd, short what, void *context)
 {
-    static const struct timeval turn = {0, DRAIN_TURN * 1000};
+    static const struct timeval turn = {0, DRAIN_TURN * 1000}, soon = {0, 1000};
     struct child *child = context;
     struct registry_process *process = child->state;
 
     (void)fd;
     (void)what;
     process->turns++;
-    if (process->turns >= DRAIN_TURNS ||
-        (process->turns >= DRAIN_TURNS_MIN && control_is_idle(process->registry->control)))
+    if (!process->shut && (process->turns >= DRAIN_TURNS ||
+                           (process->turns >= DRAIN_TURNS_MIN && is_idle(process->registry)))) {
+        process->shut = true;
+        process->turns = 0;
+        registry_shut_workers(process->registry);
+    } else if (process->shut &&
+               (TAILQ_EMPTY(&process->registry->workers) || process->turns >= DRAIN_TURNS)) {
         event_base_loopbreak(child->base);
-    else
-        evtimer_add(process->draining, &turn);
+        return;
+    }
+    evtimer_add(process->draining, process->shut ? &soon : &turn);
 }
 
 static void drain(struct child *child)

@@ -106,6 +106,9 @@ void registry_write(struct registry *registry, struct record *record);
 
 /* A worker came; the socket belongs to the callee. It is told the whole state. */
 void registry_add_worker(struct registry *registry, unsigned slot, int fd);
+/* Takes nothing more of them: each keeps what it has to say for the next registry. What they have
+ * sent is still taken, and then they are gone from the list. */
+void registry_shut_workers(struct registry *registry);
 /* To every worker. */
 void registry_broadcast(struct registry *registry, enum message_type type, const void *payload,
                         size_t size);

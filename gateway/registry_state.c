@@ -238,6 +238,14 @@ void registry_add_worker(struct registry *registry, unsigned slot, int fd)
     link_send(worker->link, MESSAGE_SNAPSHOT_END, NULL, 0, -1);
 }
 
+void registry_shut_workers(struct registry *registry)
+{
+    struct registry_worker *worker;
+
+    TAILQ_FOREACH (worker, &registry->workers, next)
+        link_shut(worker->link);
+}
+
 void registry_broadcast(struct registry *registry, enum message_type type, const void *payload,
                         size_t size)
 {

@@ -11,9 +11,10 @@
 #include "filters/memory.h"
 #include "gateway/deadline.h"
 
-#define SIGN_EVERY  1000      /* ms between signs of the same call */
-#define QUEUE_LIMIT (1 << 20) /* bytes of records that wait for a registry */
-#define NUMBERS_LOW 30        /* incident numbers left when more are asked for */
+#define SIGN_EVERY   1000      /* ms between signs of the same call */
+#define QUEUE_LIMIT  (1 << 20) /* bytes of records that wait for a registry */
+#define UNSENT_SIGNS 16
+#define NUMBERS_LOW  30 /* incident numbers left when more are asked for */
 
 struct waiting_record {
     STAILQ_ENTRY(waiting_record) next;
@@ -39,6 +40,8 @@ struct replica {
     bool asked_for_numbers;
     int64_t signed_at; /* the last sign that was sent, and of what */
     struct message_sign last_sign;
+    struct message_sign unsent[UNSENT_SIGNS]; /* while there was no registry, each call once */
+    size_t unsent_count;
     STAILQ_HEAD(, waiting_record) waiting;
     size_t waiting_bytes;
     uint64_t dropped;
@@ -144,6 +147,39 @@ void replica_record(struct replica *replica, const struct record *record)
     submit(replica, record);
 }
 
+bool replica_has_waiting(const struct replica *replica)
+{
+    return !STAILQ_EMPTY(&replica->waiting) || replica->unsent_count > 0;
+}
+
+static bool send_sign(struct replica *replica, const struct message_sign *sign)
+{
+    if (replica->registry == NULL ||
+        link_send(replica->registry, MESSAGE_SIGN, sign, sizeof(*sign), -1) != 0)
+        return false;
+    replica->signed_at = clock_monotonic();
+    replica->last_sign = *sign;
+    return true;
+}
+
+/* A call may begin while there is no registry: the other workers must hear of it all the same. */
+static void keep_sign(struct replica *replica, const struct message_sign *sign)
+{
+    for (size_t i = 0; i < replica->unsent_count; i++)
+        if (strcmp(replica->unsent[i].scope, sign->scope) == 0 &&
+            strcmp(replica->unsent[i].service, sign->service) == 0)
+            return;
+    if (replica->unsent_count < UNSENT_SIGNS)
+        replica->unsent[replica->unsent_count++] = *sign;
+}
+
+static void send_unsent_signs(struct replica *replica)
+{
+    while (replica->unsent_count > 0 &&
+           send_sign(replica, &replica->unsent[replica->unsent_count - 1]))
+        replica->unsent_count--;
+}
+
 void replica_set_registry(struct replica *replica, struct link *registry)
 {
     replica->registry = registry;
@@ -155,6 +191,7 @@ void replica_set_registry(struct replica *replica, struct link *registry)
      */
     replica->in_snapshot = true;
     replica->incoming.count = 0;
+    send_unsent_signs(replica);
     if (send_waiting(replica))
         tell_of_dropped(replica);
 }
@@ -301,9 +338,6 @@ void replica_sign(struct replica *replica, const char *scope, const char *servic
     if (!on && now - replica->signed_at < SIGN_EVERY &&
         memcmp(&sign, &replica->last_sign, sizeof(sign)) == 0)
         return;
-    if (replica->registry != NULL &&
-        link_send(replica->registry, MESSAGE_SIGN, &sign, sizeof(sign), -1) == 0) {
-        replica->signed_at = now;
-        replica->last_sign = sign;
-    }
+    if (!send_sign(replica, &sign))
+        keep_sign(replica, &sign);
 }

@@ -16,8 +16,11 @@ struct replica;
 struct replica *replica_new(int64_t linger);
 void replica_free(struct replica *replica);
 
-/* The link to the registry, or NULL when it is gone. Borrowed. What waits is sent. */
+/* The link to the registry, or NULL when it is gone. Borrowed. What waits is sent: records, and
+ * signs that no registry has heard of. */
 void replica_set_registry(struct replica *replica, struct link *registry);
+/* Whether there are records or signs that no registry has taken yet. */
+bool replica_has_waiting(const struct replica *replica);
 
 /* A message of the registry. True when it was the end of the snapshot: the state is whole. */
 bool replica_receive(struct replica *replica, enum message_type type, const void *payload);

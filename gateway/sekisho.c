@@ -29,9 +29,8 @@ static enum sekisho_exit help(const struct sekisho *sekisho);
 #define COMMANDS(X)                                                                                \
     X("check", "[FILE]", 0, 1, BIT(CONFIGURATION) | BIT(JSON), sekisho_check,                      \
       "read and check the configuration")                                                          \
-    X("config", "--defaults | --manual", 0, 0,                                                     \
-      BIT(CONFIGURATION) | BIT(JSON) | BIT(DEFAULTS) | BIT(MANUAL), sekisho_config,                \
-      "write every option with its default")                                       \
+    X("config", "--defaults | --manual", 0, 0, BIT(CONFIGURATION) | BIT(DEFAULTS) | BIT(MANUAL),   \
+      sekisho_config, "write every option with its default")                                       \
     X("status", "", 0, 0, ASKS, sekisho_status, "what is on, what happened, which processes run")  \
     X("flows", "", 0, 0, ASKS, sekisho_flows, "the live connections")                              \
     X("explain", "URL [--from CLIENT]", 1, 1, ASKS | BIT(FROM), sekisho_explain,                   \

@@ -53,7 +53,8 @@ struct sekisho {
 
 /*
  * Sends a request (the reference is taken) to the daemon and gives its answer, the caller's
- * reference. With SEKISHO_UNREACHABLE or SEKISHO_ERROR the reason has been told on standard error.
+ * reference. With SEKISHO_UNREACHABLE or SEKISHO_ERROR the reason has been told on standard error
+ * and stands in the answer. With SEKISHO_USAGE there is none.
  */
 enum sekisho_exit sekisho_ask(const struct sekisho *sekisho, json_t *request, json_t **reply);
 enum sekisho_exit sekisho_ask_socket(const char *path, json_t *request, json_t **reply);

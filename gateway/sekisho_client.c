@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "filters/memory.h"
+#include "gateway/control.h"
 #include "gateway/sekisho_output.h"
 
 #define REPLY_LONGEST (64u << 20) /* bytes */
@@ -20,22 +21,20 @@
 #define TRIES         20          /* while the registry is being replaced */
 #define REPEATS       3           /* of a request whose registry went away without an answer */
 
-static void tell(const char *path)
+/* Why there is no connection, in the form of an answer. */
+static json_t *describe_failure(const char *path)
 {
     switch (errno) {
     case ENOENT:
     case ECONNREFUSED:
-        fprintf(stderr, "sekisho: the daemon does not run (nobody listens at %s)\n", path);
-        break;
+        return control_error("the daemon does not run (nobody listens at %s)", path);
     case EACCES:
     case EPERM:
-        fprintf(stderr,
-                "sekisho: no permission for %s: be root or in the group that "
-                "process.control-group names\n",
-                path);
-        break;
+        return control_error("no permission for %s: be root or in the group that "
+                             "process.control-group names",
+                             path);
     default:
-        fprintf(stderr, "sekisho: %s: %s\n", path, strerror(errno));
+        return control_error("%s: %s", path, strerror(errno));
     }
 }
 
@@ -139,7 +138,8 @@ static char *exchange_lines(int fd, const char *text, size_t *size)
     return NULL;
 }
 
-static json_t *exchange(const char *path, const char *text)
+/* The daemon's answer; where there is none, one that says why, and *reached is false. */
+static json_t *exchange(const char *path, const char *text, bool *reached)
 {
     json_t *reply;
     size_t size = 0;
@@ -147,10 +147,8 @@ static json_t *exchange(const char *path, const char *text)
 
     for (int i = 0; line == NULL && i < REPEATS; i++) {
         int fd = connect_to(path);
-        if (fd < 0) {
-            tell(path);
-            return NULL;
-        }
+        if (fd < 0)
+            return describe_failure(path);
         line = exchange_lines(fd, text, &size);
         int saved = errno;
         close(fd);
@@ -158,16 +156,13 @@ static json_t *exchange(const char *path, const char *text)
         if (line == NULL && errno != 0 && errno != ECONNRESET)
             break;
     }
-    if (line == NULL) {
-        fprintf(stderr, "sekisho: no answer from the daemon: %s\n",
-                errno == 0 ? "it closed the connection" : strerror(errno));
-        return NULL;
-    }
+    if (line == NULL)
+        return control_error("no answer from the daemon: %s",
+                             errno == 0 ? "it closed the connection" : strerror(errno));
     reply = json_loadb(line, size, 0, NULL);
-    if (reply == NULL)
-        fprintf(stderr, "sekisho: the daemon's answer makes no sense\n");
     free(line);
-    return reply;
+    *reached = reply != NULL;
+    return reply != NULL ? reply : control_error("the daemon's answer makes no sense");
 }
 
 static bool is_error(const json_t *reply)
@@ -186,6 +181,7 @@ static bool is_error(const json_t *reply)
 enum sekisho_exit sekisho_ask_socket(const char *path, json_t *request, json_t **reply)
 {
     char *text = json_dumps(request, JSON_COMPACT);
+    bool reached = false, error;
 
     json_decref(request);
     *reply = NULL;
@@ -193,11 +189,12 @@ enum sekisho_exit sekisho_ask_socket(const char *path, json_t *request, json_t *
         fprintf(stderr, "sekisho: the request is not UTF-8\n");
         return SEKISHO_USAGE;
     }
-    *reply = exchange(path, text);
+    *reply = exchange(path, text, &reached);
     free(text);
-    if (*reply == NULL)
+    error = is_error(*reply);
+    if (!reached)
         return SEKISHO_UNREACHABLE;
-    return is_error(*reply) ? SEKISHO_ERROR : SEKISHO_OK;
+    return error ? SEKISHO_ERROR : SEKISHO_OK;
 }
 
 enum sekisho_exit sekisho_ask(const struct sekisho *sekisho, json_t *request, json_t **reply)

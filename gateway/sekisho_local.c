@@ -19,6 +19,7 @@
 #include "gateway/configuration.h"
 #include "gateway/control.h"
 #include "gateway/digest.h"
+#include "gateway/page.h"
 #include "gateway/sekisho_output.h"
 
 /* --- check, config --- */
@@ -43,12 +44,37 @@ static void on_line(void *context, const char *line)
     free(clean);
 }
 
+/* What the signer and the workers will make of the files, beyond what the text of each tells. */
+static bool check_files(const struct configuration *configuration, struct complaints *complaints)
+{
+    char error[512];
+    const char *fault = NULL;
+    struct issuer *issuer =
+        issuer_read(configuration->ca_certificate, configuration->ca_key, error, sizeof(error));
+    if (issuer == NULL)
+        on_line(complaints, error);
+    SSL_CTX *origins = certificate_origin_context(configuration->trust, error, sizeof(error));
+    if (origins == NULL)
+        on_line(complaints, error);
+    struct page *page = page_new(configuration->page_template, configuration->page_messages[0],
+                                 configuration->page_messages[1], &fault);
+    if (page == NULL) {
+        snprintf(error, sizeof(error), "%s: %s", configuration->pages_directory, fault);
+        on_line(complaints, error);
+    }
+    bool right = issuer != NULL && origins != NULL && page != NULL;
+    issuer_free(issuer);
+    SSL_CTX_free(origins);
+    page_free(page);
+    return right;
+}
+
 enum sekisho_exit sekisho_check(const struct sekisho *sekisho)
 {
     const char *path = sekisho->count > 0 ? sekisho->arguments[0] : sekisho->configuration;
     struct complaints complaints = {json_array(), sekisho->values[OPTION_JSON] != NULL, 0};
     struct configuration *configuration = configuration_read(path, on_line, &complaints);
-    bool right = configuration != NULL;
+    bool right = configuration != NULL && check_files(configuration, &complaints);
 
     if (complaints.quiet) {
         json_t *reply = json_pack("{s:b, s:o, s:O}", "ok", right, "file",
@@ -192,11 +218,23 @@ static enum sekisho_exit ca_export(const struct sekisho *sekisho,
                                    const struct configuration *configuration)
 {
     X509 *certificate = read_certificate(configuration->ca_certificate);
-    bool written = certificate != NULL && PEM_write_X509(stdout, certificate) == 1;
+    BIO *text = BIO_new(BIO_s_mem());
+    const char *bytes = NULL;
+    long size = 0;
 
-    (void)sekisho;
+    if (certificate != NULL && text != NULL && PEM_write_bio_X509(text, certificate) == 1)
+        size = BIO_get_mem_data(text, &bytes);
+    if (size > 0 && sekisho->values[OPTION_JSON] != NULL) {
+        json_t *reply = json_pack("{s:b, s:s%}", "ok", 1, "certificate", bytes, (size_t)size);
+
+        sekisho_print_json(reply);
+        json_decref(reply);
+    } else if (size > 0) {
+        fwrite(bytes, 1, (size_t)size, stdout);
+    }
+    BIO_free(text);
     X509_free(certificate);
-    return written ? SEKISHO_OK : SEKISHO_ERROR;
+    return size > 0 ? SEKISHO_OK : SEKISHO_ERROR;
 }
 
 static enum sekisho_exit ca_init(const struct sekisho *sekisho,

@@ -90,12 +90,27 @@ static void ignore(void *context, const char *line)
     (void)line;
 }
 
+/* A relative path counts from the folder of the file that says it. Takes `name`. */
+static char *from_folder_of(const char *path, char *name)
+{
+    const char *slash = strrchr(path, '/');
+    size_t folder = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    size_t size = folder + strlen(name) + 1;
+    char *whole = memory_allocate(size, 1);
+
+    snprintf(whole, size, "%.*s%s", (int)folder, path, name);
+    free(name);
+    return whole;
+}
+
 char *sekisho_find_socket(const char *path)
 {
     char *text = read_file(path), *found = text == NULL ? NULL : find_value(text, "control-socket");
     struct configuration *configuration;
 
     free(text);
+    if (found != NULL && found[0] != '/')
+        found = from_folder_of(path, found);
     if (found != NULL)
         return found;
     configuration = configuration_read_without_ca(path, ignore, NULL);

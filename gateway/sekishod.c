@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The daemon's command line. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +20,36 @@ static void usage(FILE *out)
           out);
 }
 
+/*
+ * Goes into the background, in the same folder (the configuration's path may be relative) and with
+ * the same standard error. Who started us waits until everything works, or learns that it does not.
+ */
+static int go_into_background(void)
+{
+    int ends[2];
+    char word;
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        fatal("pipe: %s", strerror(errno));
+    pid_t pid = fork();
+    if (pid < 0)
+        fatal("cannot go into the background: %s", strerror(errno));
+    if (pid > 0) {
+        close(ends[1]);
+        _exit(read(ends[0], &word, 1) == 1 ? 0 : 1);
+    }
+    close(ends[0]);
+    setsid();
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+        fatal("/dev/null: %s", strerror(errno));
+    close(null);
+    return ends[1];
+}
+
 int main(int argc, char **argv)
 {
-    struct daemon_options options = {.path = SEKISHO_CONFIGURATION};
+    struct daemon_options options = {.path = SEKISHO_CONFIGURATION, .told = -1};
     int option;
 
     while ((option = getopt(argc, argv, "c:fhV")) != -1) {
@@ -47,7 +76,7 @@ int main(int argc, char **argv)
         return 2;
     }
     log_init("parent");
-    if (!options.foreground && daemon(1, 1) != 0)
-        fatal("cannot go into the background");
+    if (!options.foreground)
+        options.told = go_into_background();
     return parent_run(&options);
 }

@@ -56,6 +56,28 @@ static bool is_quiet_stream(const struct session *session)
 
 static void settle(struct session *session);
 
+/* The request's body, or the response, does not move: who is it that we wait for? */
+static void stop_waiting(struct session *session)
+{
+    const struct exchange *exchange = &session->exchange;
+    const struct flow *flow = session->flow;
+    bool far_is_full = flow->far == NULL || channel_pending(flow->far) > 0;
+
+    if (exchange->response_started) {
+        bool near_is_full = channel_pending(flow->near) > 0;
+        session_record_broken(session,
+                              near_is_full ? REASON_REQUEST_TIMEOUT : REASON_ORIGIN_TIMEOUT,
+                              "the response's body");
+        session->ending = END_RESET;
+    } else if (exchange->request_over) {
+        session_fail_origin(session, EVENT_ERROR, REASON_ORIGIN_TIMEOUT, "no response");
+    } else if (far_is_full) {
+        session_fail_origin(session, EVENT_ERROR, REASON_ORIGIN_TIMEOUT, "the request's body");
+    } else {
+        session_answer(session, EVENT_REFUSE, REASON_REQUEST_TIMEOUT, "the request's body");
+    }
+}
+
 static void on_deadline(void *context)
 {
     struct session *session = context;
@@ -65,23 +87,17 @@ static void on_deadline(void *context)
         session->ending = END_FINISH;
     } else if (!exchange->active) {
         session_answer(session, EVENT_REFUSE, REASON_REQUEST_TIMEOUT, "the request's head");
-    } else if (!exchange->request_over && !exchange->response_started) {
-        if (exchange->up - exchange->body_mark >= BODY_RATE) {
-            exchange->body_mark = exchange->up;
-            session_set_deadline(session);
-            return;
-        }
-        session_answer(session, EVENT_REFUSE, REASON_REQUEST_TIMEOUT, "the request's body");
-    } else if (!exchange->response_started) {
-        session_fail_origin(session, EVENT_ERROR, REASON_ORIGIN_TIMEOUT, "no response");
     } else if (exchange->sniffing && !exchange->released) {
         session_judge_response(session, false);
         session_set_deadline(session);
-    } else if (is_quiet_stream(session)) {
+    } else if (!exchange->request_over && exchange->up - exchange->body_mark >= BODY_RATE) {
+        exchange->body_mark = exchange->up;
+        session_set_deadline(session);
+    } else if (exchange->response_started && !exchange->quiet && is_quiet_stream(session)) {
+        exchange->quiet = true;
         deadline_set(&session->flow->deadline, session->worker->configuration->timeout_splice);
     } else {
-        session_record_broken(session, REASON_ORIGIN_TIMEOUT, "the response's body");
-        session->ending = END_RESET;
+        stop_waiting(session);
     }
     settle(session);
 }
@@ -157,6 +173,11 @@ void session_reach_origin(struct session *session)
 
     if (flow->far != NULL && same) {
         send_head(session);
+        session_set_deadline(session);
+        return;
+    }
+    if (request->tls) { /* what came through TLS never goes on without it */
+        session->ending = END_RESET;
         return;
     }
     session_drop_origin(session);
@@ -176,7 +197,7 @@ static void origin_left(struct session *session, const char *detail)
     const struct request *request = &exchange->request;
     bool stale = session->far_exchanges > 0 && !session->far_answering;
     bool repeatable =
-        exchange->request_framing == HTTP1_NO_BODY &&
+        http1_head(session->requests)->framing == HTTP1_NO_BODY &&
         (span_equal(request->method, SPAN("GET")) || span_equal(request->method, SPAN("HEAD")));
 
     if (stale && request->tls) {
@@ -255,8 +276,7 @@ static void take_request_event(struct session *session, enum http1_event event, 
         session_take_request_head(session);
         break;
     case HTTP1_BODY:
-        session_take_request_body(session, data);
-        session_set_deadline(session);
+        session_take_request_body(session, data); /* its deadline stands: see BODY_RATE */
         break;
     case HTTP1_TRAILER:
         session_take_request_trailer(session);
@@ -277,8 +297,9 @@ static void take_request_event(struct session *session, enum http1_event event, 
 static void feed_requests(struct session *session, const uint8_t *bytes, size_t size)
 {
     size_t offset = 0;
+    bool more = true;
 
-    while (offset < size && wants_request_bytes(session)) {
+    while (more && wants_request_bytes(session)) {
         struct span data = {0};
         size_t used = 0;
         if (session->tunnel) {
@@ -291,7 +312,8 @@ static void feed_requests(struct session *session, const uint8_t *bytes, size_t 
             http1_feed(session->requests, bytes + offset, size - offset, &used, &data);
         offset += used;
         take_request_event(session, event, data);
-        if (event == HTTP1_MORE && was_idle)
+        more = event != HTTP1_MORE; /* the end of a message is an event without bytes */
+        if (!more && was_idle && !http1_idle(session->requests))
             session_set_deadline(session); /* the time for a head runs from its first byte */
     }
     if (offset < size && session->flow->near != NULL)
@@ -315,6 +337,8 @@ static void pump_near(struct session *session)
     uint8_t *scratch = session->worker->scratch;
     size_t got;
 
+    if (session->exchange.active && !session->tunnel)
+        feed_requests(session, scratch, 0); /* the end of a body may still be to be told */
     for (int turn = 0; turn < TURNS && wants_request_bytes(session); turn++) {
         enum channel_result result = channel_read(session->flow->near, scratch, READ_PIECE, &got);
         if (result == CHANNEL_AGAIN)
@@ -429,6 +453,21 @@ static void far_left(struct session *session, enum channel_result result)
     }
 }
 
+/* Only a response's own bytes move the deadline: not 1xx, nor a head that does not end. */
+static void note_response_bytes(struct session *session)
+{
+    struct exchange *exchange = &session->exchange;
+
+    if (exchange->unjudged && exchange->sniffing && session->ending == END_NOT)
+        session_judge_response(session, false);
+    exchange->unjudged = false;
+    if (session->ending != END_NOT || !exchange->response_started ||
+        (exchange->sniffing && !exchange->released))
+        return;
+    exchange->quiet = false;
+    session_set_deadline(session);
+}
+
 static void pump_far(struct session *session)
 {
     uint8_t *scratch = session->worker->scratch;
@@ -443,9 +482,7 @@ static void pump_far(struct session *session)
             return;
         }
         feed_responses(session, scratch, got);
-        if (session->ending == END_NOT &&
-            !(session->exchange.sniffing && !session->exchange.released))
-            session_set_deadline(session);
+        note_response_bytes(session);
     }
 }
 
@@ -457,22 +494,20 @@ static void end(struct session *session)
 
     switch (session->ending) {
     case END_TUNNEL:
+        session_drop_origin(session); /* of a request that came before */
         channel_flush(flow->near);
-        flow_tunnel(flow);
-        return;
+        if (channel_pending(flow->near) > 0)
+            flow_reset(
+                flow); /* it does not read what it asked for: nothing can begin behind that */
+        else
+            flow_tunnel(flow);
+        break;
     case END_RESET:
-        channel_reset(flow->near);
-        flow->near = NULL;
+        flow_reset(flow);
         break;
     default:
-        channel_finish(flow->near);
-        flow->near = NULL;
-        if (session->tunnel) {
-            channel_finish(flow->far);
-            flow->far = NULL;
-        }
+        flow_finish(flow, session->tunnel);
     }
-    flow_end(flow);
 }
 
 static void sign_of_call(struct session *session)
@@ -568,6 +603,8 @@ void session_free(struct session *session)
 {
     if (session == NULL)
         return;
+    if (session->ending != END_TUNNEL)
+        session_record_cut(session);
     clear_exchange(&session->exchange);
     http1_free(session->requests);
     http1_free(session->responses);

@@ -94,7 +94,8 @@ static void fill_record(const struct session *session, enum record_event event, 
 
 static void record_bytes(const struct exchange *exchange, struct record *record)
 {
-    record_set_number(record, RECORD_STATUS, exchange->response.status);
+    if (exchange->response_started)
+        record_set_number(record, RECORD_STATUS, exchange->response.status);
     record_set_number(record, RECORD_BYTES_UP, exchange->up);
     record_set_number(record, RECORD_BYTES_DOWN, exchange->down);
 }
@@ -108,16 +109,30 @@ static uint64_t number_incident(struct session *session, struct record *record)
     return incident;
 }
 
-void session_record_allowed(struct session *session)
+static void record_passed(struct session *session, const char *detail)
 {
     struct exchange *exchange = &session->exchange;
     struct record record;
 
+    exchange->recorded = true;
     if (!session->worker->configuration->log_allowed || exchange->counted_block)
         return;
     fill_record(session, EVENT_ALLOW, exchange->finding.reason, &record);
     record_bytes(exchange, &record);
+    if (detail != NULL)
+        record_set_text(&record, RECORD_DETAIL, detail);
     replica_record(session->worker->replica, &record);
+}
+
+void session_record_allowed(struct session *session)
+{
+    record_passed(session, NULL);
+}
+
+void session_record_cut(struct session *session)
+{
+    if (session->exchange.active && !session->exchange.recorded)
+        record_passed(session, "ended before it was whole");
 }
 
 void session_record_would_block(struct session *session)
@@ -138,6 +153,7 @@ void session_record_broken(struct session *session, enum reason reason, const ch
     struct record record;
     bool is_block = reason_status(reason) == 403;
 
+    session->exchange.recorded = true;
     fill_record(session, is_block ? EVENT_BLOCK : EVENT_ERROR, reason, &record);
     record_bytes(&session->exchange, &record);
     if (is_block)

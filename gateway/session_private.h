@@ -26,11 +26,12 @@ struct exchange {
     bool request_over;
     bool response_started; /* the final head was read */
     bool interim;          /* the response head just read is a 1xx */
-    bool answered;         /* by us: the origin has no further part in it */
+    bool recorded;         /* the log has it */
     bool released;         /* the response's head went to the client */
     bool sniffing;         /* the decision about the response is not final */
+    bool unjudged;         /* bytes were passed on since the last look */
+    bool quiet;            /* an event stream that says nothing */
     bool retried;
-    bool last_chunk_sent; /* of the request */
     bool websocket;     /* an upgrade to WebSocket is asked for */
     bool ranged;        /* Range was passed on */
     bool close;         /* the client's connection ends with it */
@@ -106,6 +107,8 @@ void session_fail_origin(struct session *session, enum record_event event, enum 
 /* In observe mode: says what would have been blocked. */
 void session_record_would_block(struct session *session);
 void session_record_allowed(struct session *session);
+/* It ends before its response is whole, and nobody else has put it on record. */
+void session_record_cut(struct session *session);
 /* The exchange broke after its response had begun: no answer can be given any more. */
 void session_record_broken(struct session *session, enum reason reason, const char *detail);
 

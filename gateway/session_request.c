@@ -283,8 +283,10 @@ void session_take_request_head(struct session *session)
     }
     exchange->close = !head->keep_alive;
     exchange->request.host_is_covered = is_covered(session);
-    exchange->websocket =
-        head->upgrade && lists_token(&exchange->request, SPAN("Upgrade"), SPAN("websocket"));
+    /* RFC 6455, section 4.1: by GET, and what follows the head is already the other protocol. */
+    exchange->websocket = head->upgrade && head->framing == HTTP1_NO_BODY &&
+                          span_equal(head->method, SPAN("GET")) &&
+                          lists_token(&exchange->request, SPAN("Upgrade"), SPAN("websocket"));
     judge_request(session);
     if (flow->answer_reason != REASON_ALLOWED) {
         session_answer(session, EVENT_ERROR, flow->answer_reason, flow->verify);

@@ -11,7 +11,8 @@
 #include "gateway/digest.h"
 #include "gateway/replica.h"
 
-#define HELD_LIMIT 131072 /* coded bytes that are held while they decode to too little */
+#define HELD_LIMIT  131072 /* coded bytes that are held while they decode to too little */
+#define CODING_TEXT 256    /* of all Content-Encoding fields; nobody who means well needs more */
 
 static struct span field_value(const struct response *response, struct span name)
 {
@@ -141,6 +142,30 @@ void session_judge_response(struct session *session, bool is_whole)
     }
 }
 
+/*
+ * The decoder for the body, NULL when nothing can undo its codings. Several fields of one name are
+ * one list (RFC 9110, section 5.3): a browser undoes all of them.
+ */
+static struct decoder *make_decoder(const struct response *response, size_t wanted)
+{
+    char codings[CODING_TEXT];
+    size_t size = 0;
+
+    for (size_t i = 0; i < response->field_count; i++) {
+        struct span value = response->fields[i].value;
+        if (!span_equal_nocase(response->fields[i].name, SPAN("Content-Encoding")))
+            continue;
+        if (value.size + 1 > sizeof(codings) - size)
+            return NULL;
+        if (size > 0)
+            codings[size++] = ',';
+        if (value.size > 0)
+            memcpy(codings + size, value.data, value.size);
+        size += value.size;
+    }
+    return decoder_new((struct span){codings, size}, wanted);
+}
+
 static void begin_sniffing(struct session *session, const struct http1_head *head)
 {
     struct exchange *exchange = &session->exchange;
@@ -155,8 +180,7 @@ static void begin_sniffing(struct session *session, const struct http1_head *hea
         return;
     }
     exchange->sniffing = true;
-    exchange->decoder =
-        decoder_new(field_value(&exchange->response, SPAN("Content-Encoding")), exchange->wanted);
+    exchange->decoder = make_decoder(&exchange->response, exchange->wanted);
     if (exchange->decoder == NULL)
         exchange->response.opaque = true;
     exchange->held = evbuffer_new();
@@ -256,7 +280,9 @@ void session_take_response_body(struct session *session, struct span data)
     bool enough = exchange->response.opaque ||
                   decoder_output(exchange->decoder).size >= exchange->wanted ||
                   (exchange->held != NULL && evbuffer_get_length(exchange->held) > HELD_LIMIT);
-    if (enough || exchange->released)
+    if (exchange->released)
+        exchange->unjudged = true; /* once for all that this read brings: it has not left yet */
+    else if (enough)
         session_judge_response(session, false);
 }
 

@@ -383,6 +383,9 @@ void syslog_free(struct syslog *syslog)
     /* A line more than there are, for the one that tells of dropped lines. */
     for (size_t left = syslog->lines / BURST + 1; left > 0; left--)
         syslog_flush(syslog);
+    if (syslog->lines > 0)
+        log_warnx("syslog: %s: %zu lines could not be delivered before the end",
+                  transport_name(syslog), syslog->lines);
     syslog_close(syslog);
     event_free(syslog->timer);
     while (!STAILQ_EMPTY(&syslog->queue))

@@ -96,8 +96,10 @@ struct client *client_enter(struct worker *worker, const struct address *address
     if (client == NULL)
         client = client_new(worker, address);
     if (client->flows >= worker->configuration->connections_per_client) {
-        log_warnx("client %s has its share of %u connections: one more was refused", client->text,
-                  client->flows);
+        if (!client->told)
+            log_warnx("client %s has its share of %u connections: more are refused", client->text,
+                      client->flows);
+        client->told = true;
         return NULL;
     }
     client->flows++;
@@ -175,9 +177,13 @@ static void on_connection(evutil_socket_t listener, short what, void *argument)
     }
 }
 
+/* What is still to be told waits for a registry that is on its way, within the time to drain. */
 static void end_loop_when_empty(struct worker *worker)
 {
-    if (worker->draining && TAILQ_EMPTY(&worker->flows))
+    bool told = !replica_has_waiting(worker->replica) || worker->child->parent == NULL ||
+                worker->child->stopping;
+
+    if (worker->draining && TAILQ_EMPTY(&worker->flows) && told)
         event_base_loopbreak(worker->base);
 }
 
@@ -221,8 +227,8 @@ static void tell_flows(struct worker *worker, const struct message_flows *questi
 
     TAILQ_FOREACH (flow, &worker->flows, next) {
         struct message_flow answer = {.id = question->id, .age = now - flow->started};
-        answer.up = flow->relay != NULL ? flow->bytes_up : channel_bytes_read(flow->near);
-        answer.down = flow->relay != NULL ? flow->bytes_down : channel_bytes_written(flow->near);
+        answer.up = flow->near == NULL ? flow->bytes_up : channel_bytes_read(flow->near);
+        answer.down = flow->near == NULL ? flow->bytes_down : channel_bytes_written(flow->near);
         snprintf(answer.client, sizeof(answer.client), "%s", flow->client->text);
         if (flow->destination.family != 0)
             address_format(&flow->destination, answer.destination);
@@ -286,6 +292,7 @@ static void worker_peer(struct child *child, enum role role, unsigned slot, int 
         link_free(worker->registry);
         worker->registry = link_new(worker->base, fd, on_registry, worker);
         replica_set_registry(worker->replica, worker->registry);
+        end_loop_when_empty(worker);
     } else if (role == ROLE_SIGNER) {
         leaf_cache_set_signer(worker->leaves, NULL);
         link_free(worker->signer);

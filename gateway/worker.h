@@ -16,6 +16,7 @@ struct client {
     struct address address;
     unsigned flows;
     int room;               /* index into the configuration's, or -1 */
+    bool told;              /* the log knows that it is over its share */
     char text[64];          /* for the log: the address */
     char scope[SCOPE_TEXT]; /* of its consultations, by policy.scope */
 };

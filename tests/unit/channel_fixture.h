@@ -14,10 +14,11 @@
 struct owner {
     struct channel *channel;
     struct evbuffer *input;
-    unsigned readable, drained, handshaken, failed; /* events */
-    bool ended, broken;                             /* CHANNEL_END, CHANNEL_ERROR */
-    bool done;    /* handshaken, failed, ended, broken, or `wanted` bytes came */
-    bool in_call; /* in a function of the module: no event may come */
+    unsigned readable, drained, handshaken, failed, finished; /* events */
+    bool finishing;     /* nothing but CHANNEL_FINISHED may come */
+    bool ended, broken; /* CHANNEL_END, CHANNEL_ERROR */
+    bool done;          /* handshaken, failed, ended, broken, or `wanted` bytes came */
+    bool in_call;       /* in a function of the module: no event may come */
     size_t wanted;
     size_t piece;               /* bytes of one read; 0: many */
     bool one_read;              /* per event: then it pauses */
@@ -58,7 +59,8 @@ static inline void on_channel_event(void *context, struct channel *channel,
 
     assert_false(owner->in_call);
     assert_ptr_equal(channel, owner->channel);
-    assert_int_equal(owner->failed, 0); /* nothing more comes after that */
+    assert_int_equal(owner->failed + owner->finished, 0); /* nothing more comes after that */
+    assert_true(!owner->finishing || event == CHANNEL_FINISHED);
     if (owner->frees && owner->free_on == event) {
         channel_free(channel);
         owner->channel = NULL;
@@ -79,6 +81,11 @@ static inline void on_channel_event(void *context, struct channel *channel,
         break;
     case CHANNEL_FAILED:
         owner->failed++;
+        owner->done = true;
+        break;
+    case CHANNEL_FINISHED:
+        assert_true(owner->finishing && owner->finished == 0);
+        owner->finished++;
         owner->done = true;
         break;
     }
@@ -120,6 +127,16 @@ static inline void owner_finish(struct owner *owner)
     owner->in_call = true; /* never again */
     channel_finish(owner->channel);
     owner->channel = NULL;
+}
+
+/* The channel stays the owner's until it is told. */
+static inline void owner_finish_and_tell(struct owner *owner)
+{
+    owner->in_call = owner->finishing = true;
+    owner->done = false;
+    channel_finish_and_tell(owner->channel, on_channel_event, owner);
+    owner->in_call = false;
+    assert_false(owner->done);
 }
 
 static inline void check_input(const struct owner *owner, const void *bytes, size_t size)

@@ -415,7 +415,7 @@ static void test_finish_is_bounded(void **state)
     owner_open(&fixture->owner, fixture->base, fds[0]);
     owner_finish(&fixture->owner);
     from = clock_monotonic();
-    for (closed = false; !closed && clock_monotonic() < from + 1500;) {
+    for (closed = false; !closed && clock_monotonic() < from + LONG_ENOUGH;) {
         ssize_t went = send(fds[1], waste, sizeof(waste), MSG_NOSIGNAL);
         closed = went < 0 && errno != EAGAIN;
         sent += went > 0 ? (size_t)went : 0;
@@ -424,6 +424,68 @@ static void test_finish_is_bounded(void **state)
     assert_true(closed);
     assert_true(sent >= SWALLOWS && sent < SWALLOWS + 65536);
     close(fds[1]);
+    evbuffer_free(seen);
+}
+
+/* The owner who wants to know is told once, from the loop, when the peer has closed or failed. */
+static void test_finish_and_tell(void **state)
+{
+    struct fixture *fixture = *state;
+    struct owner *owner = &fixture->owner;
+    uint8_t *bytes = noise(MUCH, 9);
+    struct evbuffer *seen = evbuffer_new();
+    bool ended = false;
+
+    owner_want_read(owner, true);
+    owner_write(owner, bytes, MUCH);
+    owner_finish_and_tell(owner);
+    int64_t end = clock_monotonic() + LONG_ENOUGH;
+    while (!ended && clock_monotonic() < end) {
+        send(fixture->peer, "chatter", 7, MSG_NOSIGNAL);
+        event_base_loop(fixture->base, EVLOOP_NONBLOCK);
+        assert_true(drain(fixture->peer, seen, &ended) >= 0);
+    }
+    assert_int_equal(evbuffer_get_length(seen), MUCH);
+    assert_memory_equal(evbuffer_pullup(seen, -1), bytes, MUCH);
+    loop_settle(fixture->base);
+    assert_int_equal(owner->finished, 0); /* the peer has not closed */
+    close_peer(fixture);
+    assert_true(loop_until(fixture->base, &owner->done, LONG_ENOUGH));
+    loop_settle(fixture->base);
+    assert_int_equal(owner->finished, 1);
+
+    /* a peer that is gone, with and without a failure that was not told yet; freed too early */
+    for (int way = 0; way < 4; way++) {
+        int fds[2];
+        owner_close(owner);
+        stream_pair(fds, SMALL);
+        owner_open(owner, fixture->base, fds[0]);
+        if (way != 3)
+            close(fds[1]);
+        if (way == 1)
+            owner_write(owner, "x", 1);
+        if (way == 2)
+            evbuffer_add(channel_output(owner->channel), "x", 1);
+        owner_finish_and_tell(owner);
+        if (way == 3) {
+            channel_free(owner->channel);
+            owner->channel = NULL;
+            loop_settle(fixture->base);
+            assert_false(owner->done);
+            close(fds[1]);
+        } else {
+            assert_true(loop_until(fixture->base, &owner->done, LONG_ENOUGH));
+        }
+    }
+    /* and one that never closes */
+    int fds[2];
+    owner_close(owner);
+    stream_pair(fds, SMALL);
+    owner_open(owner, fixture->base, fds[0]);
+    owner_finish_and_tell(owner);
+    assert_true(loop_until(fixture->base, &owner->done, LONG_ENOUGH));
+    close(fds[1]);
+    free(bytes);
     evbuffer_free(seen);
 }
 
@@ -534,6 +596,7 @@ int main(void)
         TEST(test_finish),
         TEST(test_finish_after_half_close),
         TEST(test_finish_is_bounded),
+        TEST(test_finish_and_tell),
         TEST(test_null),
         TEST(test_detach),
         TEST(test_reset),

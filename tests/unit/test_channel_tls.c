@@ -274,6 +274,26 @@ static void test_replay_beyond_the_handshake(void **state)
     SSL_free(ssl);
 }
 
+/* A chain that the socket cannot take at once. */
+static void test_long_chain(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (size_t i = 0; i < COUNT(versions); i++) {
+        SSL *ssl = SSL_new(server_context);
+        for (int link = 0; link < 60; link++)
+            assert_int_equal(SSL_add1_chain_cert(ssl, root.certificate), 1);
+        start_over(fixture);
+        start_client(fixture, versions[i]);
+        open_owner(fixture, &fixture->server, &fixture->server_fd);
+        owner_want_read(&fixture->server, true);
+        start_tls(&fixture->server, ssl, true);
+        finish_handshakes(fixture);
+        owner_write(&fixture->client, "ping", 4);
+        wait_for(fixture, &fixture->server, 4);
+    }
+}
+
 static void test_untrusted_certificate(void **state)
 {
     struct fixture *fixture = *state;
@@ -341,8 +361,8 @@ static void test_abandoned_handshakes(void **state)
 {
     struct fixture *fixture = *state;
 
-    /* freed, finished and reset by the owner, and freed in the handler */
-    for (int way = 0; way < 5; way++) {
+    /* freed, finished and reset by the owner, and freed in the handler; finished and told of it */
+    for (int way = 0; way < 6; way++) {
         start_over(fixture);
         start_server(fixture);
         if (way != 1)
@@ -356,7 +376,13 @@ static void test_abandoned_handshakes(void **state)
             channel_reset(fixture->server.channel);
             fixture->server.channel = NULL;
         }
-        if (way > 2) {
+        if (way == 5) {
+            owner_finish_and_tell(&fixture->server);
+            loop_settle(fixture->base);
+            assert_int_equal(fixture->server.finished, 1);
+            owner_close(&fixture->server);
+        }
+        if (way == 3 || way == 4) {
             fixture->client.frees = true;
             fixture->client.free_on = way == 3 ? CHANNEL_HANDSHAKEN : CHANNEL_FAILED;
             if (way == 4)
@@ -365,7 +391,7 @@ static void test_abandoned_handshakes(void **state)
         if (way != 1)
             assert_true(loop_until(fixture->base, &fixture->client.done, LONG_ENOUGH));
         loop_settle(fixture->base);
-        assert_int_equal(fixture->client.failed, way == 0 || way == 2);
+        assert_int_equal(fixture->client.failed, way == 0 || way == 2 || way == 5);
     }
 }
 
@@ -557,6 +583,7 @@ int main(void)
         TEST(test_early_birds),
         TEST(test_replayed_hello),
         TEST(test_replay_beyond_the_handshake),
+        TEST(test_long_chain),
         TEST(test_untrusted_certificate),
         TEST(test_broken_handshakes),
         TEST(test_abandoned_handshakes),

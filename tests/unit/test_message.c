@@ -135,10 +135,12 @@ static int teardown(void **state)
     return 0;
 }
 
-/* A packet as a hostile or broken peer might send it. */
-static void send_packet(int fd, struct header header, size_t size, const int *passed, size_t count)
+/* A packet as a hostile or broken peer might send it; without a header an empty one. */
+static void send_any(int fd, const struct header *header, size_t size, const int *passed,
+                     size_t count)
 {
-    struct iovec pieces[2] = {{&header, sizeof(header)}, {payload, size}};
+    size_t header_size = header != NULL ? sizeof(*header) : 0;
+    struct iovec pieces[2] = {{(void *)header, header_size}, {payload, size}};
     struct msghdr packet = {.msg_iov = pieces, .msg_iovlen = 2};
     union {
         struct cmsghdr header;
@@ -154,7 +156,12 @@ static void send_packet(int fd, struct header header, size_t size, const int *pa
         first->cmsg_len = CMSG_LEN(count * sizeof(int));
         memcpy(CMSG_DATA(first), passed, count * sizeof(int));
     }
-    assert_int_equal(sendmsg(fd, &packet, MSG_NOSIGNAL), sizeof(header) + size);
+    assert_int_equal(sendmsg(fd, &packet, MSG_NOSIGNAL), header_size + size);
+}
+
+static void send_packet(int fd, struct header header, size_t size, const int *passed, size_t count)
+{
+    send_any(fd, &header, size, passed, count);
 }
 
 static struct header header_of(unsigned type, size_t size)
@@ -360,6 +367,14 @@ static void test_descriptors_do_not_leak(void **state)
             assert_false(is_taken(fixture, header_of(types[i], sizes[i]), sizes[i], passed, count));
             assert_int_equal(descriptors_open(), before);
         }
+    for (size_t count = 0; count <= COUNT(passed); count++) { /* with an empty packet */
+        connect_ends(fixture);
+        send_any(fixture->peer, NULL, 0, passed, count);
+        loop_settle(fixture->base);
+        assert_true(fixture->end.closed);
+        disconnect_ends(fixture);
+        assert_int_equal(descriptors_open(), before);
+    }
     close(pipe_ends[0]);
     close(pipe_ends[1]);
 }
@@ -375,6 +390,9 @@ static void test_queued_descriptors_are_closed(void **state)
         continue;
     assert_int_equal(pipe(pipe_ends), 0);
     unsigned before = descriptors_open();
+    bool was_open[64];
+    for (int fd = 0; fd < 64; fd++)
+        was_open[fd] = fcntl(fd, F_GETFD) >= 0;
     /* nobody reads at the other end: they pile up */
     int sent = 0;
     while (sent < 1000 && descriptors_open() < before + 5) {
@@ -383,6 +401,8 @@ static void test_queued_descriptors_are_closed(void **state)
         sent++;
     }
     assert_true(descriptors_open() == before + 5);
+    for (int fd = 0; fd < 64; fd++) /* and no child gets one of them */
+        assert_true(was_open[fd] || fcntl(fd, F_GETFD) < 0 || fcntl(fd, F_GETFD) == FD_CLOEXEC);
     link_free(fixture->end.link);
     fixture->end.link = NULL;
     assert_int_equal(descriptors_open(), before - 1); /* the link's own socket too */
@@ -578,6 +598,21 @@ static void test_peer_goes_with_queue(void **state)
     assert_int_equal(fixture->end.count, 0);
 }
 
+/* Nothing more is taken; what was sent before is delivered, then the end. */
+static void test_shut(void **state)
+{
+    struct fixture *fixture = *state;
+
+    connect_ends(fixture);
+    for (int i = 0; i < 100; i++)
+        send_packet(fixture->peer, header_of(MESSAGE_READY, 0), 0, NULL, 0);
+    link_shut(fixture->end.link);
+    assert_int_equal(send(fixture->peer, payload, 8, MSG_NOSIGNAL), -1);
+    assert_int_equal(errno, EPIPE);
+    assert_true(loop_until(fixture->base, &fixture->end.closed, LONG_ENOUGH));
+    assert_int_equal(fixture->end.count, 100);
+}
+
 static void test_pair(void **state)
 {
     (void)state;
@@ -611,6 +646,7 @@ int main(void)
         TEST(test_free_when_closed),
         TEST(test_last_words),
         TEST(test_peer_goes_with_queue),
+        TEST(test_shut),
         TEST(test_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

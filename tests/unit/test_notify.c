@@ -82,6 +82,25 @@ static void test_abstract(void **state)
     close(manager);
 }
 
+/* A manager that does not read keeps nobody waiting. */
+static void test_full_queue(void **state)
+{
+    (void)state;
+    char path[64];
+
+    snprintf(path, sizeof(path), "@test-notify-full-%d", (int)getpid());
+    int manager = manager_open(path);
+    setenv("NOTIFY_SOCKET", path, 1);
+    int64_t from = clock_monotonic();
+    unsigned before = descriptors_open();
+    for (int i = 0; i < 600; i++)
+        notify_send("WATCHDOG=1");
+    assert_true(clock_monotonic() < from + 5000);
+    assert_int_equal(descriptors_open(), before);
+    check_message(manager, "WATCHDOG=1");
+    close(manager);
+}
+
 /* The longest path that a socket can have has no room for a NUL; one more byte is too long. */
 static void test_lengths(void **state)
 {
@@ -125,9 +144,8 @@ static void test_nobody_to_tell(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_path),
-        cmocka_unit_test(test_abstract),
-        cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_path),           cmocka_unit_test(test_abstract),
+        cmocka_unit_test(test_full_queue),     cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_nobody_to_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
