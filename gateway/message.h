@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "filters/learned.h"
+
 #define MESSAGE_MAX 16384 /* bytes of payload */
 
 /*
@@ -30,6 +32,8 @@
     /* worker and parent to registry */                                                            \
     X(RECORD, 1, MESSAGE_MAX, "a packed record")                                                   \
     X(SIGN, sizeof(struct message_sign), sizeof(struct message_sign), "a sign of a call")          \
+    X(LEARNED, sizeof(struct message_learned), sizeof(struct message_learned),                     \
+      "a link came in through a chat; both ways")                                                  \
     X(FLOW, sizeof(struct message_flow), sizeof(struct message_flow), "one live connection")       \
     X(FLOWS_END, sizeof(struct message_flows), sizeof(struct message_flows), "that was all")       \
     /* registry to worker */                                                                       \
@@ -72,6 +76,9 @@ struct message_sign {
     char scope[SCOPE_TEXT];
     char service[SERVICE_TEXT];
     char client[64];
+};
+struct message_learned {
+    struct learned_link link;
 };
 struct message_consultation {
     char scope[SCOPE_TEXT];

@@ -33,7 +33,7 @@ const char *record_field_name(enum record_field field);
     X(SPLICE, "splice", 6) X(REFUSE, "refuse", 4) X(RELEASE, "release", 5)                         \
     X(RELEASE_END, "release-end", 5) X(CONSULTATION_ON, "consultation-on", 5)                      \
     X(CONSULTATION_OFF, "consultation-off", 5) X(TLS_ERROR, "tls-error", 4)                        \
-    X(MISMATCH, "mismatch", 4) X(ERROR, "error", 3) X(RELOAD, "reload", 5) X(START, "start", 5)    \
+    X(LEARNED, "learned", 5) X(MISMATCH, "mismatch", 4) X(ERROR, "error", 3) X(RELOAD, "reload", 5) X(START, "start", 5)    \
     X(STOP, "stop", 5) X(PROCESS, "process", 3)
 enum record_event {
 #define X(symbol, name, severity) EVENT_##symbol,

@@ -133,7 +133,7 @@ static void keep(struct registry *registry, struct registry_consultation *row, i
 /* --- signs --- */
 
 /* NUL-terminated UTF-8 without controls, not empty. */
-static bool is_clean_text(const char *text, size_t size)
+bool registry_is_clean_text(const char *text, size_t size)
 {
     const char *end = memchr(text, '\0', size);
     struct span rest;
@@ -151,7 +151,7 @@ static bool is_clean_text(const char *text, size_t size)
     return true;
 }
 
-static bool is_scope(const char *scope)
+bool registry_is_scope(const char *scope)
 {
     struct span text = span_of(scope);
 
@@ -167,9 +167,9 @@ bool registry_sign(struct registry *registry, const struct message_sign *sign)
     const char *scope;
     bool went_on;
 
-    if (!is_clean_text(sign->scope, sizeof(sign->scope)) || !is_scope(sign->scope) ||
-        !is_clean_text(sign->service, sizeof(sign->service)) ||
-        (sign->client[0] != '\0' && !is_clean_text(sign->client, sizeof(sign->client))))
+    if (!registry_is_clean_text(sign->scope, sizeof(sign->scope)) || !registry_is_scope(sign->scope) ||
+        !registry_is_clean_text(sign->service, sizeof(sign->service)) ||
+        (sign->client[0] != '\0' && !registry_is_clean_text(sign->client, sizeof(sign->client))))
         return false;
     registry_expire_consultations(registry, now);
     scope = effective_scope(registry, sign->scope);

@@ -104,6 +104,8 @@ static void look_after_store(struct registry *registry, int64_t now)
         registry->loaded = registry_load_releases(registry);
         if (registry->loaded)
             registry_load_consultations(registry);
+        if (registry->loaded)
+            registry_load_learned(registry);
     }
     if (registry->store_failed) {
         registry->store_failed = false;
@@ -189,6 +191,8 @@ static bool take_message(struct registry_worker *worker, enum message_type type,
         return take_record(registry, payload, size);
     case MESSAGE_SIGN:
         return registry_sign(registry, payload);
+    case MESSAGE_LEARNED:
+        return registry_learn(registry, payload);
     case MESSAGE_FLOW:
         return take_flow(registry, payload);
     case MESSAGE_FLOWS_END:
@@ -234,6 +238,7 @@ void registry_add_worker(struct registry *registry, unsigned slot, int fd)
     TAILQ_INSERT_TAIL(&registry->workers, worker, next);
     registry_send_state(registry, worker->link);
     registry_send_releases(registry, worker->link);
+    registry_send_learned(registry, worker->link);
     lease_numbers(registry, worker->link);
     link_send(worker->link, MESSAGE_SNAPSHOT_END, NULL, 0, -1);
 }
@@ -274,6 +279,7 @@ struct registry *registry_new(struct event_base *base, const struct configuratio
     registry->started = registry_now();
     TAILQ_INIT(&registry->workers);
     registry->consultations = consultations_new();
+    registry->learned = learned_links_new();
     registry->scopes = memory_allocate(REGISTRY_SCOPES, sizeof(*registry->scopes));
     registry->scope_hashes = memory_allocate(REGISTRY_SCOPES, sizeof(*registry->scope_hashes));
     registry->releases = memory_allocate(REGISTRY_RELEASES, sizeof(*registry->releases));
@@ -308,6 +314,7 @@ void registry_free(struct registry *registry)
     syslog_free(registry->syslog);
     store_free(registry->store);
     consultations_free(registry->consultations);
+    learned_links_free(registry->learned);
     json_decref(registry->processes);
     free(registry->scopes);
     free(registry->scope_hashes);

@@ -32,6 +32,7 @@ struct replica {
     int64_t linger; /* ms */
     bool whole;
     struct consultations *consultations;
+    struct learned_links *learned;
     struct release_list releases; /* that are in force */
     struct release_list incoming; /* of a snapshot under way */
     bool in_snapshot;
@@ -53,6 +54,7 @@ struct replica *replica_new(int64_t linger)
 
     replica->linger = linger;
     replica->consultations = consultations_new();
+    replica->learned = learned_links_new();
     STAILQ_INIT(&replica->waiting);
     return replica;
 }
@@ -73,6 +75,7 @@ void replica_free(struct replica *replica)
     while (!STAILQ_EMPTY(&replica->waiting))
         drop_oldest(replica);
     consultations_free(replica->consultations);
+    learned_links_free(replica->learned);
     free(replica->releases.rows);
     free(replica->incoming.rows);
     free(replica);
@@ -281,6 +284,19 @@ static bool is_terminated(const char *text, size_t size)
     return memchr(text, '\0', size) != NULL;
 }
 
+static void take_learned(struct replica *replica, const struct learned_link *link)
+{
+    if (link->kind < LEARNED_KIND_COUNT && is_terminated(link->scope, sizeof(link->scope)) &&
+        is_terminated(link->service, sizeof(link->service)))
+        learned_links_add(replica->learned, link, clock_unix());
+}
+
+void replica_learn(struct replica *replica, const struct learned_link *link)
+{
+    if (learned_links_add(replica->learned, link, clock_unix()) && replica->registry != NULL)
+        link_send(replica->registry, MESSAGE_LEARNED, link, sizeof(*link), -1);
+}
+
 bool replica_receive(struct replica *replica, enum message_type type, const void *payload)
 {
     const struct message_consultation *consultation = payload;
@@ -304,6 +320,9 @@ bool replica_receive(struct replica *replica, enum message_type type, const void
     case MESSAGE_NUMBERS:
         take_numbers(replica, payload);
         break;
+    case MESSAGE_LEARNED:
+        take_learned(replica, &((const struct message_learned *)payload)->link);
+        break;
     case MESSAGE_SNAPSHOT_END:
         end_snapshot(replica);
         return true;
@@ -319,6 +338,8 @@ void replica_standing(struct replica *replica, const char *scope, struct standin
         .releases = replica->releases.rows,
         .release_count = replica->releases.count,
         .now = clock_unix(),
+        .learned = replica->learned,
+        .scope = scope,
     };
     standing->consultation =
         consultation_find(replica->consultations, scope, clock_unix_ms(), &standing->service);

@@ -37,6 +37,9 @@ void replica_standing(struct replica *replica, const char *scope, struct standin
 void replica_sign(struct replica *replica, const char *scope, const char *service,
                   const char *client);
 
+/* A link came in through a chat: it counts here at once and goes to the registry if it is new. */
+void replica_learn(struct replica *replica, const struct learned_link *link);
+
 /* A fresh incident number; 0 when none is left. */
 uint64_t replica_incident(struct replica *replica);
 

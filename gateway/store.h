@@ -112,4 +112,11 @@ typedef void store_consultation_row(void *context, const char *scope, const char
 enum store_result store_list_consultations(struct store *store, int64_t now,
                                            store_consultation_row *row, void *context);
 
+/* Keeps a learned link, known by hashes only; those that are over are forgotten on the way. */
+enum store_result store_set_learned(struct store *store, const struct learned_link *link,
+                                    int64_t now);
+/* Those in force at `now` (Unix seconds), oldest first. */
+enum store_result store_list_learned(struct store *store, int64_t now, learned_links_visit *row,
+                                     void *context);
+
 #endif

@@ -40,7 +40,14 @@
       "INSERT OR REPLACE INTO consultations(scope, service, since, until) VALUES(?, ?, ?, ?)")     \
     X(CONSULTATION_END, "DELETE FROM consultations WHERE scope = ?")                               \
     X(CONSULTATION_LIST,                                                                           \
-      "SELECT scope, service, since, until FROM consultations WHERE until > ? ORDER BY since")
+      "SELECT scope, service, since, until FROM consultations WHERE until > ? ORDER BY since")     \
+    X(LEARNED_SET,                                                                                 \
+      "INSERT OR REPLACE INTO learned(scope, url_sha256, host_sha256, kind, since, until, service)" \
+      " VALUES(?, ?, ?, ?, ?, ?, ?)")                                                              \
+    X(LEARNED_TRIM, "DELETE FROM learned WHERE until <= ?")                                        \
+    X(LEARNED_LIST,                                                                                \
+      "SELECT scope, url_sha256, host_sha256, kind, since, until, service FROM learned"            \
+      " WHERE until > ? ORDER BY since")
 
 enum store_statement {
 #define X(symbol, text) STATEMENT_##symbol,

@@ -18,6 +18,11 @@ BUILD=$(cd "$BUILD" && pwd)
 export BUILD
 cd "$top"
 # Mistakes in the arguments first: the build takes a while.
+for word in "$@"; do
+    case $word in
+    -h | --help) exec /usr/bin/python3 tests/bench/run.py --help ;;
+    esac
+done
 /usr/bin/python3 tests/bench/run.py --check "$@" || exit
 sh tests/install.sh
 echo "building in $BUILD ..."

@@ -248,12 +248,11 @@ class Squid(Configured):
         if not os.path.exists(folder):
             self.ground.network.run("gateway", "/usr/lib/squid/security_file_certgen", "-c", "-s",
                                     folder, "-M", "4MB")
-            if os.geteuid() == 0:  # in a user namespace there is nobody else to be
-                try:
-                    self.ground.network.run("gateway", "chown", "-R", "proxy:proxy", folder)
-                except RuntimeError:
-                    shutil.rmtree(folder)
-                    raise
+            try:
+                self.ground.network.run("gateway", "chown", "-R", "proxy:proxy", folder)
+            except RuntimeError as error:
+                shutil.rmtree(folder)
+                raise RuntimeError("Squid becomes the user proxy, which only a real root can do") from error
 
     def command(self, path):
         return ["squid", "-N", "-f", path]

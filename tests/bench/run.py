@@ -100,7 +100,8 @@ class Bench:
             peer.start()
             passes(self.ground, peer)
         except (RuntimeError, AssertionError, OSError, Trouble) as error:
-            self.note(peer, "did not start: %s" % str(error)[-400:])
+            said = str(error)
+            self.note(peer, "did not start: " + (said if len(said) < 500 else "... " + said[-500:]))
             self._stop(peer)
             return
         self.ground.visitors()
@@ -172,6 +173,8 @@ def main():
         return 0
     build = build_folder()
     enter()
+    if os.getloadavg()[0] > 0.5 * os.cpu_count():
+        print("bench: this machine is busy with something else: the figures will say so too", flush=True)
     facts = machine()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = os.path.join(build, "bench")

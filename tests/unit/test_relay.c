@@ -121,6 +121,17 @@ static void wait_for_end(struct fixture *fixture, struct owner *owner)
     assert_true(loop_until(fixture->base, &owner->ended, LONG_ENOUGH));
 }
 
+/* Until nothing moves any more: the sockets and the pipe are full. */
+static void wait_for_standstill(struct fixture *fixture, struct owner *owner)
+{
+    size_t left = SIZE_MAX;
+
+    while (left != channel_pending(owner->channel) || fixture->flow.bytes_up == 0) {
+        left = channel_pending(owner->channel);
+        loop_for(fixture->base, 50);
+    }
+}
+
 static void close_sending(struct owner *owner)
 {
     assert_int_equal(channel_pending(owner->channel), 0);
@@ -282,7 +293,7 @@ static void test_back_pressure(void **state)
     join(fixture, false, NULL, 0);
     owner_want_read(&fixture->origin, false);
     owner_write(&fixture->client, bytes, MUCH);
-    loop_for(fixture->base, 50);
+    wait_for_standstill(fixture, &fixture->client);
     size_t left = channel_pending(fixture->client.channel);
     assert_true(left > MUCH - (2u << 20));
     /* the loop does not spin meanwhile */
@@ -378,7 +389,7 @@ static void test_pipes_are_clean(void **state)
         join(fixture, false, NULL, 0);
         owner_want_read(&fixture->origin, false);
         owner_write(&fixture->client, secret, MUCH);
-        loop_for(fixture->base, 20);
+        wait_for_standstill(fixture, &fixture->client);
         flow_end(&fixture->flow);
         assert_int_equal(fixture->worker.idle_pipe_count, 0);
         join(fixture, false, NULL, 0);

@@ -233,3 +233,71 @@ def answers_that_nobody_fetches_count(lab):
         answer = lab.curl("other", "http://%s/" % EHR)
         return answer.status == 200
     wait_for(over, 10, "a place for the client")
+
+
+@case({"timeouts": {"sniff": "1s"}})
+def danger_that_shows_late(lab):
+    """Who drips its first bytes gets past the time for sniffing, and is stopped in the middle all the same."""
+    hostile = lab.misbehaving["hostile"]
+    program = portable_executable()
+    hostile.answer = (b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+                      b"Content-Length: %d\r\n\r\n" % len(program)) + program
+    hostile.piece, hostile.pause = 115, 1.3  # the head alone, and then the program
+    got = lab.curl("clinician", "http://%s/late" % hostile.host, seconds=30)
+    check(got.exit != 0 or got.status == 403, got)
+    check(len(got.body) < 1000, len(got.body))
+    record = lab.collector.wait(event="block", host=hostile.host)
+    check(record.get("incident"), record)
+
+
+@case()
+def proxy_leads_nowhere_local(lab):
+    """Neither the gateway itself nor what only it can reach, by any form, address or name."""
+    for host in ("127.0.0.1", "[::1]", "0.0.0.0", "[::]", "169.254.1.1", "[::ffff:127.0.0.1]", GATEWAY_LAN4):
+        for port in ("80", "443"):
+            sock = lab.network.connect("other", GATEWAY_LAN4, 8080, timeout=5)
+            text = "GET http://%s:%s/ HTTP/1.1\r\nHost: %s:%s\r\n\r\n" % (host, port, host, port)
+            sock.sendall(text.encode())
+            status = read_response(receiver(sock))[0]
+            check(status in (400, 403), host, port, status)
+            sock.close()
+    lab.collector.wait(reason="loop")
+    for words in ("GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % EHR,
+                  "GET https://%s/ HTTP/1.1\r\nHost: %s\r\n\r\n" % (EHR, EHR),
+                  "CONNECT %s:22 HTTP/1.1\r\nHost: %s:22\r\n\r\n" % (EHR, EHR),
+                  "GET http://%s:25/ HTTP/1.1\r\nHost: %s:25\r\n\r\n" % (EHR, EHR)):
+        sock = lab.network.connect("other", GATEWAY_LAN4, 8080, timeout=5)
+        sock.sendall(words.encode())
+        status = read_response(receiver(sock))[0]
+        check(status in (400, 403), words, status)
+        sock.close()
+    # CONNECT within a tunnel, plain or under TLS, leads no further.
+    sock = lab.network.connect("other", GATEWAY_LAN4, 8080, timeout=5)
+    sock.sendall(b"CONNECT %s:443 HTTP/1.1\r\nHost: %s:443\r\n\r\n" % ((EHR.encode(),) * 2))
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += sock.recv(1)
+    tls = TlsClient(sock, EHR, lab.trust("clinic")).handshake()
+    tls.send(b"CONNECT bit.ly:443 HTTP/1.1\r\nHost: bit.ly:443\r\n\r\n")
+    equal(read_response(tls.receive)[0], 400)
+    tls.close()
+    check(not lab.origins.requests(), lab.origins.requests())
+
+
+@case({"policy": {"mode": "observe"}})
+def observed_and_not_stopped(lab):
+    """Observe mode: a denied name, a dangerous file, a nameless hello: each passes, each is told."""
+    sock = lab.network.connect("clinician", lab.address("bit.ly"), 443)
+    tls = TlsClient(sock, "bit.ly", lab.trust("clinic")).handshake()
+    check(tls.get("bit.ly", "/x?secret=1")[0] != 403)
+    tls.close()
+    lab.collector.wait(event="would-block", reason="denied-destination")
+    got = lab.curl("clinician", "https://files.example.net/setup.pdf")
+    reached(lab, got)
+    lab.collector.wait(event="would-block", host="files.example.net")
+    sock = lab.network.connect("clinician", lab.address(EHR), 443)
+    tls = TlsClient(sock, None, lab.trust("both")).handshake()
+    equal(tls.get(EHR)[0], 200)
+    tls.close()
+    lab.collector.wait(event="would-block", reason="no-sni")
+    check("secret" not in "".join(lab.collector.lines()))

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The registry and the links that came in through a chat: kept, logged, told to every worker. */
+#include "gateway/digest.h"
+#include "gateway/registry.h"
+
+/* Of the link itself only the hash is known, here as everywhere. */
+static void write_record(struct registry *registry, const struct learned_link *link)
+{
+    struct record record;
+    char hex[65];
+
+    if (link->kind == LEARNED_TYPED)
+        return;
+    digest_hex(link->url_sha256, sizeof(link->url_sha256), hex);
+    record_init(&record, EVENT_LEARNED);
+    record_set_text(&record, RECORD_SERVICE, link->service);
+    record_set_text(&record, RECORD_URL_SHA256, hex);
+    record_set_text(&record, RECORD_KIND, learned_kind_name(link->kind));
+    record_set_text(&record, RECORD_DETAIL, link->scope);
+    registry_write(registry, &record);
+}
+
+bool registry_learn(struct registry *registry, const struct message_learned *message)
+{
+    const struct learned_link *link = &message->link;
+    int64_t now = registry_now() / 1000;
+    struct learned_link bounded = *link;
+    int64_t longest = now + registry->configuration->policy.learned_for / 1000;
+
+    if (link->kind >= LEARNED_KIND_COUNT ||
+        !registry_is_clean_text(link->scope, sizeof(link->scope)) ||
+        !registry_is_scope(link->scope) ||
+        !registry_is_clean_text(link->service, sizeof(link->service)))
+        return false;
+    if (bounded.until > longest)
+        bounded.until = longest;
+    bool known = learned_links_find(registry->learned, link->scope, link->url_sha256,
+                                    link->host_sha256, false, now) != NULL;
+    if (!learned_links_add(registry->learned, &bounded, now))
+        return true;
+    registry_broadcast(registry, MESSAGE_LEARNED, &bounded, sizeof(bounded));
+    store_set_learned(registry->store, &bounded, now);
+    if (!known)
+        write_record(registry, &bounded);
+    return true;
+}
+
+static void on_stored(void *context, const struct learned_link *link)
+{
+    struct registry *registry = context;
+
+    if (registry_is_scope(link->scope) &&
+        learned_links_add(registry->learned, link, registry_now() / 1000))
+        registry_broadcast(registry, MESSAGE_LEARNED, link, sizeof(*link));
+}
+
+void registry_load_learned(struct registry *registry)
+{
+    store_list_learned(registry->store, registry_now() / 1000, on_stored, registry);
+}
+
+static void send_one(void *context, const struct learned_link *link)
+{
+    link_send(context, MESSAGE_LEARNED, link, sizeof(*link), -1);
+}
+
+void registry_send_learned(struct registry *registry, struct link *link)
+{
+    learned_links_each(registry->learned, registry_now() / 1000, send_one, link);
+}
