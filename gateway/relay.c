@@ -179,6 +179,15 @@ static void set_event(struct event *event, short what, bool wanted)
         event_del(event);
 }
 
+/* One side broke off: an orderly end towards the other would tell it that all was said. */
+static void pass_on_reset(struct relay *relay)
+{
+    static const struct linger at_once = {1, 0};
+
+    for (size_t i = 0; i < 2; i++)
+        setsockopt(relay->sockets[i], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 /* False when the relay is over and gone. */
 static bool pump(struct lane *lane)
 {
@@ -193,6 +202,8 @@ static bool pump(struct lane *lane)
         if (shutdown(lane->to, SHUT_WR) != 0)
             progress = PROGRESS_FAILED;
     }
+    if (progress == PROGRESS_FAILED)
+        pass_on_reset(relay);
     if (progress == PROGRESS_FAILED || (relay->up.closed && relay->down.closed)) {
         flow_end(flow);
         return false;

@@ -14,14 +14,9 @@
 #include "filters/memory.h"
 
 #define STORE_APPLICATION 0x53454b49 /* "SEKI" */
-#define STORE_VERSION     2
+#define STORE_VERSION     1
 #define RETRY_MS          1000
 #define REPORT_MS         60000
-
-#define LEARNED_TABLE                                                                              \
-    "CREATE TABLE learned(scope TEXT NOT NULL, url_sha256 BLOB NOT NULL, host_sha256 BLOB NOT "    \
-    "NULL, kind INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER NOT NULL,"                 \
-    " service TEXT NOT NULL, PRIMARY KEY(scope, url_sha256)) WITHOUT ROWID;"
 
 #define X(symbol, column) ", " column " TEXT"
 static const char schema[] =
@@ -39,7 +34,11 @@ static const char schema[] =
            " ended INTEGER NOT NULL DEFAULT 0);"
            "CREATE INDEX releases_open ON releases(until) WHERE ended = 0;"
            "CREATE TABLE consultations(scope TEXT PRIMARY KEY, service TEXT NOT NULL,"
-           " since INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;" LEARNED_TABLE
+           " since INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;"
+           "CREATE TABLE learned(scope TEXT NOT NULL, url_sha256 BLOB NOT NULL,"
+           " host_sha256 BLOB NOT NULL, kind INTEGER NOT NULL, since INTEGER NOT NULL,"
+           " until INTEGER NOT NULL, service TEXT NOT NULL,"
+           " PRIMARY KEY(scope, url_sha256)) WITHOUT ROWID;"
            "CREATE TABLE meta(key INTEGER PRIMARY KEY, value INTEGER NOT NULL);"
            "INSERT INTO meta(key, value) VALUES(0, 1), (1, 1);";
 
@@ -124,18 +123,6 @@ static enum store_result create_schema(struct store *store)
     return STORE_OK;
 }
 
-/* One way, from the layout before learned links. */
-static enum store_result upgrade_schema(struct store *store)
-{
-    char marks[80];
-
-    snprintf(marks, sizeof(marks), "PRAGMA user_version = %d; COMMIT", STORE_VERSION);
-    if (!run(store->database, "BEGIN IMMEDIATE") || !run(store->database, LEARNED_TABLE) ||
-        !run(store->database, marks))
-        return fail_database(store, "cannot be brought to the new layout");
-    return STORE_OK;
-}
-
 /* Ours, empty, or somebody else's: a file that Sekisho did not make is never written to. */
 static enum store_result check_schema(struct store *store)
 {
@@ -149,8 +136,6 @@ static enum store_result check_schema(struct store *store)
         return create_schema(store);
     if (application != STORE_APPLICATION)
         return store_fail(store, "is a database of another program", "move it away");
-    if (version == 1)
-        return upgrade_schema(store);
     if (version != STORE_VERSION)
         return store_fail(store, "has another layout", "it was written by another version");
     return STORE_OK;

@@ -238,7 +238,8 @@ static void incident_is_released_by_its_url(void **state)
     assert_memory_equal(worker.heard[at].as.release.url_sha256, digest, DIGEST_SIZE);
     assert_int_equal(worker.heard[at].as.release.scope, RELEASE_URL);
     /* As text, and one without a URL: then the host. */
-    reply = ask_well(fixture, "{\"command\":\"release\",\"what\":\"18\",\"seconds\":60,"
+    /* as the page shows it */
+    reply = ask_well(fixture, "{\"command\":\"release\",\"what\":\"#0-018\",\"seconds\":60,"
                               "\"reason\":\"r\",\"by\":\"b\"}");
     assert_string_equal(text_of(json_object_get(reply, "release"), "scope"), "host");
     json_decref(reply);

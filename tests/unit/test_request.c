@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 #include "tests/unit/policy_fixture.h"
@@ -153,6 +154,82 @@ static void test_sources(void **state)
         assert_int_equal(finding.source, cases[i].source);
         assert_string_equal(finding.source_name, cases[i].name);
     }
+}
+
+static void learn(const struct fixture *fixture, struct learned_links *links, const char *text,
+                  enum learned_kind kind)
+{
+    struct learned_link link = {.kind = kind, .since = 1, .until = fixture->standing.now + 100};
+    char normal[500];
+    struct url url;
+
+    assert_true(url_parse(span_of(text), &url));
+    size_t size =
+        url_normalise(url.tls, span_of(url.host), url.port, url.target, normal, sizeof(normal));
+    fixture_digest((struct span){normal, size}, link.url_sha256);
+    fixture_digest(span_of(url.host), link.host_sha256);
+    snprintf(link.scope, sizeof(link.scope), "clinic");
+    snprintf(link.service, sizeof(link.service), "%s", fixture->service.name);
+    assert_true(learned_links_add(links, &link, fixture->standing.now));
+}
+
+/* Row 4: whatever the destination's standing is, and whatever asks for it. */
+static void test_patient_link(void **state)
+{
+    struct fixture *fixture = *state;
+    struct learned_links *links = learned_links_new();
+
+    fixture->standing.learned = links;
+    fixture->standing.scope = "clinic";
+    learn(fixture, links, "https://www.clinic.example/a?b=c", LEARNED_TEXT);
+    learn(fixture, links, "http://code.example/", LEARNED_CODE);
+    learn(fixture, links, "https://typed.example/", LEARNED_TYPED);
+
+    struct finding finding =
+        judge(fixture, "GET", "https://www.clinic.example/a?b=c", LINES(TYPED));
+    assert_int_equal(finding.reason, REASON_PATIENT_LINK);
+    assert_int_equal(finding.source, FROM_LEARNED);
+    assert_string_equal(finding.source_name, fixture->service.name);
+    assert_int_equal(finding.learned.kind, LEARNED_TEXT);
+    assert_int_equal(finding.learned.since, 1);
+    assert_reason(fixture, "https://www.clinic.example/a?b=c", LINES(PICTURE), REASON_PATIENT_LINK);
+    assert_reason(fixture, "https://www.clinic.example/a?b=d", LINES(TYPED), REASON_ALLOWED);
+    assert_reason(fixture, "http://code.example/", LINES(TYPED), REASON_PATIENT_LINK);
+    assert_reason(fixture, "https://typed.example/", LINES(TYPED), REASON_ALLOWED);
+    assert_reason(fixture, "https://www.google.com/url?q=http%3A%2F%2Fcode.example%2F",
+                  LINES(TYPED), REASON_PATIENT_LINK);
+
+    fixture->policy.learned_by_host = true;
+    assert_reason(fixture, "https://www.clinic.example/a?b=d", LINES(TYPED), REASON_PATIENT_LINK);
+    assert_reason(fixture, "https://typed.example/", LINES(TYPED), REASON_ALLOWED);
+    fixture->policy.learned_by_host = false;
+
+    fixture->standing.scope = "room:2";
+    assert_reason(fixture, "http://code.example/", LINES(TYPED), REASON_ALLOWED);
+    fixture->standing.scope = "clinic";
+    fixture->standing.now += 100;
+    assert_reason(fixture, "http://code.example/", LINES(TYPED), REASON_ALLOWED);
+    learned_links_free(links);
+}
+
+/* A service's own hosts are no patient's link, and a release of it is stronger. */
+static void test_patient_link_excuses(void **state)
+{
+    struct fixture *fixture = *state;
+    struct learned_links *links = learned_links_new();
+    char own[HOST_TEXT + 20];
+
+    fixture->standing.learned = links;
+    fixture->standing.scope = "clinic";
+    const char *host = hostset_at(fixture->service.call, 0)->pattern;
+    snprintf(own, sizeof(own), "https://%s/room", host);
+    learn(fixture, links, own, LEARNED_TEXT);
+    assert_reason(fixture, own, LINES(TYPED), REASON_ALLOWED);
+    learn(fixture, links, "https://shared.example/x", LEARNED_TEXT);
+    assert_reason(fixture, "https://shared.example/x", LINES(TYPED), REASON_PATIENT_LINK);
+    fixture_release(fixture, RELEASE_HOST, "shared.example", 60);
+    assert_reason(fixture, "https://shared.example/x", LINES(TYPED), REASON_RELEASED);
+    learned_links_free(links);
 }
 
 static void test_misdirected(void **state)
@@ -412,6 +489,8 @@ static void test_oddities(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_kinds),           TEST(test_sources),          TEST(test_patient_link),
+        TEST(test_kinds),           TEST(test_sources),          TEST(test_patient_link_excuses),
         TEST(test_kinds),           TEST(test_sources),          TEST(test_misdirected),
         TEST(test_released),        TEST(test_denied),           TEST(test_dns_over_https),
         TEST(test_attachments),     TEST(test_foreign_meetings), TEST(test_links_from_consultation),

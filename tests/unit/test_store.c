@@ -332,6 +332,46 @@ static void on_consultation(void *context, const char *scope, const char *servic
     ++*(unsigned *)context;
 }
 
+/* --- learned links --- */
+
+static void on_learned(void *context, const struct learned_link *link)
+{
+    unsigned *rows = context;
+
+    assert_string_equal(link->scope, "clinic");
+    assert_string_equal(link->service, "telemed");
+    assert_int_equal(link->kind, LEARNED_CODE);
+    assert_int_equal(link->url_sha256[31], 7);
+    assert_int_equal(link->host_sha256[0], 9);
+    assert_int_equal(link->since, 10);
+    (*rows)++;
+}
+
+static void learned_links_survive(void **state)
+{
+    struct store *store = open_store();
+    struct learned_link link = {.kind = LEARNED_CODE, .since = 10, .until = 2000};
+    unsigned rows = 0;
+
+    (void)state;
+    link.url_sha256[31] = 7;
+    link.host_sha256[0] = 9;
+    snprintf(link.scope, sizeof(link.scope), "clinic");
+    snprintf(link.service, sizeof(link.service), "telemed");
+    assert_int_equal(store_set_learned(store, &link, 1), STORE_OK);
+    assert_int_equal(store_set_learned(store, &link, 1), STORE_OK); /* the same again: one row */
+    link.url_sha256[31] = 8;
+    link.until = 500;
+    assert_int_equal(store_set_learned(store, &link, 1), STORE_OK);
+    store_free(store);
+    store = open_store();
+    assert_int_equal(store_list_learned(store, 600, on_learned, &rows), STORE_OK);
+    assert_int_equal(rows, 1);
+    assert_int_equal(store_list_learned(store, 2000, on_learned, &rows), STORE_OK);
+    assert_int_equal(rows, 1);
+    store_free(store);
+}
+
 static void consultations_survive(void **state)
 {
     struct store *store = open_store();
@@ -550,14 +590,23 @@ static void damaged_pages_are_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(incident_comes_back),        TEST(no_query_is_kept),
-        TEST(list_is_newest_first),       TEST(old_incidents_are_removed),
-        TEST(would_block_by_host),        TEST(numbers_are_never_given_twice),
-        TEST(releases_survive_and_end),   TEST(consultations_survive),
-        TEST(foreign_file_is_left_alone), TEST(newer_layout_is_left_alone),
-        TEST(lacking_column_is_told),     TEST(garbage_is_told_and_comes_back),
-        TEST(missing_folder_is_told),     TEST(pending_is_bounded),
-        TEST(full_disk_is_survived),      TEST(locked_file_is_survived),
+        TEST(incident_comes_back),
+        TEST(no_query_is_kept),
+        TEST(list_is_newest_first),
+        TEST(old_incidents_are_removed),
+        TEST(would_block_by_host),
+        TEST(numbers_are_never_given_twice),
+        TEST(releases_survive_and_end),
+        TEST(consultations_survive),
+        TEST(learned_links_survive),
+        TEST(foreign_file_is_left_alone),
+        TEST(newer_layout_is_left_alone),
+        TEST(lacking_column_is_told),
+        TEST(garbage_is_told_and_comes_back),
+        TEST(missing_folder_is_told),
+        TEST(pending_is_bounded),
+        TEST(full_disk_is_survived),
+        TEST(locked_file_is_survived),
         TEST(damaged_pages_are_survived),
     };
 
