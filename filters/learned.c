@@ -125,22 +125,29 @@ bool learned_links_add(struct learned_links *links, const struct learned_link *l
     return true;
 }
 
+static const struct learned_link *find_in(const struct learned_links *links, int table,
+                                          const char *scope, const uint8_t digest[32],
+                                          bool only_whole_hosts, int64_t now)
+{
+    for (uint16_t index = links->buckets[table][bucket_of(digest)]; index != NONE;
+         index = links->places[index].next[table]) {
+        const struct learned_link *link = &links->places[index].link;
+        if (link->until > now && link->kind != LEARNED_TYPED &&
+            (link->whole_host || !only_whole_hosts) &&
+            memcmp(digest_of(link, table), digest, 32) == 0 && strcmp(link->scope, scope) == 0)
+            return link;
+    }
+    return NULL;
+}
+
 const struct learned_link *learned_links_find(const struct learned_links *links, const char *scope,
                                               const uint8_t url_sha256[32],
                                               const uint8_t host_sha256[32], bool by_host,
                                               int64_t now)
 {
-    int table = by_host ? BY_HOST : BY_URL;
-    const uint8_t *digest = by_host ? host_sha256 : url_sha256;
+    const struct learned_link *link = find_in(links, BY_URL, scope, url_sha256, false, now);
 
-    for (uint16_t index = links->buckets[table][bucket_of(digest)]; index != NONE;
-         index = links->places[index].next[table]) {
-        const struct learned_link *link = &links->places[index].link;
-        if (link->until > now && link->kind != LEARNED_TYPED &&
-            memcmp(digest_of(link, table), digest, 32) == 0 && strcmp(link->scope, scope) == 0)
-            return link;
-    }
-    return NULL;
+    return link != NULL ? link : find_in(links, BY_HOST, scope, host_sha256, !by_host, now);
 }
 
 void learned_links_each(const struct learned_links *links, int64_t now, learned_links_visit *visit,

@@ -32,6 +32,7 @@ struct learned_link {
     uint8_t url_sha256[32];  /* of url_normalise() */
     uint8_t host_sha256[32]; /* of the normalised host */
     enum learned_kind kind;
+    bool whole_host;      /* too long to be known whole: it stands for its host */
     int64_t since, until; /* Unix seconds */
     char scope[200];      /* of the consultation state: see policy.scope */
     char service[64];     /* that it came through */
@@ -50,8 +51,9 @@ void learned_links_free(struct learned_links *links);
 bool learned_links_add(struct learned_links *links, const struct learned_link *link, int64_t now);
 
 /*
- * The link that came to `scope` from outside and has this URL, or (with `by_host`) this host; NULL
- * when there is none in force. Borrowed until the next call that is not a look-up.
+ * The link that came to `scope` from outside and has this URL, or this host (with `by_host`, or
+ * when the link stands for its host); NULL when there is none in force. Borrowed until the next
+ * call that is not a look-up.
  */
 const struct learned_link *learned_links_find(const struct learned_links *links, const char *scope,
                                               const uint8_t url_sha256[32],

@@ -52,6 +52,45 @@ static void find_destinations(struct judgement *judgement)
     }
 }
 
+/* The link that the patient presented and that leads to `to`, or NULL. */
+static const struct learned_link *find_learned(const struct judgement *judgement,
+                                               const struct destination *to)
+{
+    const struct standing *standing = judgement->standing;
+    const struct learned_link *link;
+    const struct service *service;
+    uint8_t url[32], host[32];
+    char text[URL_NORMAL_MAX];
+    size_t size = url_normalise(to->tls, to->host, to->port, to->target, text, sizeof(text));
+
+    standing->sha256((struct span){text, size}, url);
+    standing->sha256(to->host, host);
+    link = learned_links_find(standing->learned, standing->scope, url, host,
+                              size == 0 || judgement->policy->learned_by_host, standing->now);
+    if (!link)
+        return NULL;
+    service = policy_service_by_host(judgement->policy, to->host);
+    return service && strcmp(service->name, link->service) == 0 ? NULL : link;
+}
+
+/* Nothing says more about where a request comes from than that its link came from the patient. */
+static void find_learned_source(struct judgement *judgement)
+{
+    struct finding *finding = judgement->finding;
+
+    if (!judgement->standing->learned || !judgement->standing->sha256)
+        return;
+    for (size_t i = 0; i < judgement->destination_count; i++) {
+        const struct learned_link *link = find_learned(judgement, &judgement->destinations[i]);
+        if (link) {
+            finding->source = FROM_LEARNED;
+            snprintf(finding->source_name, sizeof(finding->source_name), "%s", link->service);
+            finding->learned = *link;
+            return;
+        }
+    }
+}
+
 void judgement_begin(struct judgement *judgement, const struct policy *policy,
                      const struct standing *standing, const struct request *request,
                      struct finding *finding)
@@ -75,6 +114,7 @@ void judgement_begin(struct judgement *judgement, const struct policy *policy,
         finding->rule = judgement->judged->entry->rule;
     snprintf(finding->judged_host, sizeof(finding->judged_host), "%.*s",
              (int)judgement->judged->host.size, judgement->judged->host.data);
+    find_learned_source(judgement);
 }
 
 static bool is_opened(enum request_kind kind)
@@ -135,47 +175,6 @@ bool request_is_denied(struct judgement *judgement)
         return false;
     finding->rule = (struct rule){0};
     return true;
-}
-
-/* The link that the patient presented and that leads to `to`, or NULL. */
-static const struct learned_link *find_learned(const struct judgement *judgement,
-                                               const struct destination *to)
-{
-    const struct standing *standing = judgement->standing;
-    const struct learned_link *link;
-    const struct service *service;
-    uint8_t url[32], host[32];
-    char text[URL_NORMAL_MAX];
-    size_t size = url_normalise(to->tls, to->host, to->port, to->target, text, sizeof(text));
-
-    standing->sha256((struct span){text, size}, url);
-    standing->sha256(to->host, host);
-    link = learned_links_find(standing->learned, standing->scope, url, host,
-                              size == 0 || judgement->policy->learned_by_host, standing->now);
-    if (!link)
-        return NULL;
-    service = policy_service_by_host(judgement->policy, to->host);
-    return service && strcmp(service->name, link->service) == 0 ? NULL : link;
-}
-
-/* Row 4. Guideline xv itself: whatever else the destination is, this link came from the patient. */
-bool request_is_patient_link(struct judgement *judgement)
-{
-    struct finding *finding = judgement->finding;
-
-    if (!judgement->standing->learned || !judgement->standing->sha256)
-        return false;
-    for (size_t i = 0; i < judgement->destination_count; i++) {
-        const struct learned_link *link = find_learned(judgement, &judgement->destinations[i]);
-        if (link) {
-            finding->source = FROM_LEARNED;
-            snprintf(finding->source_name, sizeof(finding->source_name), "%s", link->service);
-            finding->learned = *link;
-            finding->rule = (struct rule){0};
-            return true;
-        }
-    }
-    return false;
 }
 
 static const struct url_pattern *find_pattern(const struct url_pattern *patterns, size_t count,
@@ -279,6 +278,22 @@ static bool belongs_to_allowed_page(const struct judgement *judgement)
         if (!page_is_allowed(judgement, judgement->pages[i]))
             return false;
     return judgement->page_count > 0;
+}
+
+/*
+ * Row 4. Guideline xv itself: whatever else the destination is, this link came from the patient.
+ * What an allowed page loads as its part is not followed by anybody: the avatars and previews of
+ * the chat are named in its messages too.
+ */
+bool request_is_patient_link(struct judgement *judgement)
+{
+    struct finding *finding = judgement->finding;
+
+    if (finding->source != FROM_LEARNED ||
+        (!is_opened(finding->kind) && belongs_to_allowed_page(judgement)))
+        return false;
+    finding->rule = (struct rule){0};
+    return true;
 }
 
 /* Row 9. */

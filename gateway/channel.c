@@ -145,12 +145,20 @@ static void tell(struct channel *channel, enum channel_event event)
     channel->handler(channel->context, channel, event);
 }
 
-static void update_events(struct channel *channel)
+static bool wants_input(const struct channel *channel)
 {
     /* While a read waits for room to write the socket's bytes cannot be taken: no use in being
      * told. */
-    bool read = ((channel->want_read || channel->handshaking) && !channel->read_wants_write) ||
-                channel->write_wants_read || (channel->finishing && !channel->peer_ended);
+    return ((channel->want_read || channel->handshaking) && !channel->read_wants_write) ||
+           channel->write_wants_read || (channel->finishing && !channel->peer_ended);
+}
+
+/*
+ * Reading is taken off the loop only when it fires unwanted: between two requests it is unwanted
+ * for a moment, and most of the time nothing comes in that moment.
+ */
+static void update_events(struct channel *channel)
+{
     bool has_output =
         channel_pending(channel) > 0 || (channel->finishing && !channel->said_goodbye);
     bool write = channel->read_wants_write ||
@@ -158,12 +166,8 @@ static void update_events(struct channel *channel)
 
     if (channel->failed || channel->finished) /* the event that tells of it must stay active */
         return;
-    if (read != (event_pending(&channel->readable, EV_READ, NULL) != 0)) {
-        if (read)
-            event_add(&channel->readable, NULL);
-        else
-            event_del(&channel->readable);
-    }
+    if (wants_input(channel) && event_pending(&channel->readable, EV_READ, NULL) == 0)
+        event_add(&channel->readable, NULL);
     if (write != (event_pending(&channel->writable, EV_WRITE, NULL) != 0)) {
         if (write)
             event_add(&channel->writable, NULL);
@@ -230,6 +234,8 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
         tell(channel, CHANNEL_FINISHED);
     } else if (channel->failed) {
         tell(channel, CHANNEL_FAILED);
+    } else if (!wants_input(channel)) {
+        event_del(&channel->readable);
     } else if (channel->handshaking) {
         handshake(channel);
     } else if (channel->finishing) {
@@ -237,7 +243,7 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
     } else if (channel->write_wants_read) {
         channel->write_wants_read = false;
         on_writable(fd, EV_WRITE, channel);
-    } else if (channel->want_read) {
+    } else {
         tell(channel, CHANNEL_READABLE);
     }
 }
@@ -273,6 +279,8 @@ static enum channel_result read_tls(struct channel *channel, void *bytes, size_t
         return CHANNEL_DATA;
     switch (SSL_get_error(channel->ssl, 0)) {
     case SSL_ERROR_WANT_READ:
+        if (channel_pending(channel) == 0)
+            SSL_free_buffers(channel->ssl); /* an idle connection holds none */
         return CHANNEL_AGAIN;
     case SSL_ERROR_WANT_WRITE:
         channel->read_wants_write = true;

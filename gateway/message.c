@@ -55,10 +55,8 @@ static const struct {
 };
 
 static const char *const role_names[] = {
-    [ROLE_PARENT] = "parent",
-    [ROLE_SIGNER] = "signer",
-    [ROLE_WORKER] = "worker",
-    [ROLE_REGISTRY] = "registry",
+    [ROLE_PARENT] = "parent",     [ROLE_SIGNER] = "signer",     [ROLE_WORKER] = "worker",
+    [ROLE_REGISTRY] = "registry", [ROLE_EXAMINER] = "examiner",
 };
 
 const char *message_name(enum message_type type)

@@ -51,7 +51,19 @@
     /* worker and signer */                                                                        \
     X(LEAF, sizeof(struct message_leaf), sizeof(struct message_leaf), "sign a leaf for this name") \
     X(LEAF_CERTIFICATE, sizeof(uint64_t), MESSAGE_MAX, "id, then DER; only the id: refused")       \
-    X(LEAF_KEY, 1, MESSAGE_MAX, "signer to worker: the leaves' private key and the chain")
+    X(LEAF_KEY, 1, MESSAGE_MAX, "signer to worker: the leaves' private key and the chain")         \
+    /* worker to examiner: BEGIN, DATA in order, then END; CANCEL at any time */                   \
+    X(EXAMINE_BEGIN, sizeof(struct message_examine), sizeof(struct message_examine),               \
+      "something to open comes")                                                                   \
+    X(EXAMINE_DATA, sizeof(uint64_t) + 1, MESSAGE_MAX, "id, then bytes of it")                     \
+    X(EXAMINE_END, sizeof(struct message_examine_end), sizeof(struct message_examine_end),         \
+      "that was all of it")                                                                        \
+    X(EXAMINE_CANCEL, sizeof(struct message_examine_end), sizeof(struct message_examine_end),      \
+      "nobody waits for it any more")                                                              \
+    /* examiner to worker: TEXT any number of times, then EXAMINED */                              \
+    X(EXAMINED_TEXT, sizeof(uint64_t) + 1, MESSAGE_MAX, "id, then one text that was in it")        \
+    X(EXAMINED, sizeof(struct message_examined), sizeof(struct message_examined),                  \
+      "what became of it")
 
 enum message_type {
     MESSAGE_NONE,
@@ -62,7 +74,7 @@ enum message_type {
 };
 const char *message_name(enum message_type type);
 
-enum role { ROLE_PARENT, ROLE_SIGNER, ROLE_WORKER, ROLE_REGISTRY };
+enum role { ROLE_PARENT, ROLE_SIGNER, ROLE_WORKER, ROLE_REGISTRY, ROLE_EXAMINER };
 const char *role_name(enum role role);
 
 struct message_peer {
@@ -116,6 +128,20 @@ struct message_leaf {
     uint64_t id;       /* chosen by the worker */
     int64_t not_after; /* Unix seconds: the origin's own */
     char name[256];    /* a host name or an address literal */
+};
+struct message_examine {
+    uint64_t id;   /* chosen by the worker, ever larger */
+    uint32_t kind; /* enum examination_kind */
+    uint32_t unused;
+};
+struct message_examine_end {
+    uint64_t id;
+    uint64_t size; /* bytes that were sent: fewer came when one message could not be sent */
+};
+struct message_examined {
+    uint64_t id;
+    uint32_t status; /* enum examination_status */
+    uint32_t texts;  /* how many were sent before */
 };
 
 /* --- one end of a link --- */

@@ -41,7 +41,8 @@ struct role_operations {
     /* After the loop: flush and close. */
     void (*stop)(struct child *child);
 };
-extern const struct role_operations signer_operations, worker_operations, registry_operations;
+extern const struct role_operations signer_operations, worker_operations, registry_operations,
+    examiner_operations;
 
 /* Tells the parent that this child works. */
 void child_ready(struct child *child);

@@ -220,6 +220,8 @@ static void clear_exchange(struct exchange *exchange)
     if (exchange->held != NULL)
         evbuffer_free(exchange->held);
     decoder_free(exchange->decoder);
+    watch_free(exchange->up_watch);
+    watch_free(exchange->down_watch);
     *exchange = (struct exchange){.active = false};
 }
 
@@ -303,7 +305,8 @@ static void feed_requests(struct session *session, const uint8_t *bytes, size_t 
         struct span data = {0};
         size_t used = 0;
         if (session->tunnel) {
-            evbuffer_add(channel_output(session->flow->far), bytes + offset, size - offset);
+            if (session_watch_bytes(session, WATCH_CLIENT, bytes + offset, size - offset))
+                evbuffer_add(channel_output(session->flow->far), bytes + offset, size - offset);
             session->exchange.up += size - offset;
             return;
         }
@@ -409,7 +412,8 @@ static void feed_responses(struct session *session, const uint8_t *bytes, size_t
         struct span data = {0};
         size_t used = 0;
         if (session->tunnel) {
-            evbuffer_add(channel_output(session->flow->near), bytes + offset, size - offset);
+            if (session_watch_bytes(session, WATCH_SERVICE, bytes + offset, size - offset))
+                evbuffer_add(channel_output(session->flow->near), bytes + offset, size - offset);
             session->exchange.down += size - offset;
             return;
         }

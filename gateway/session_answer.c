@@ -181,6 +181,16 @@ static const char *phrase_of(unsigned status)
     return "Blocked";
 }
 
+static struct span title_of(const struct session *session, const char *name)
+{
+    const struct policy *policy = &session->worker->configuration->policy;
+
+    for (size_t i = 0; i < policy->service_count; i++)
+        if (strcmp(policy->services[i].name, name) == 0)
+            return span_of(policy->services[i].title);
+    return span_of(name);
+}
+
 /* The page that a person sees. Its length; the caller frees. */
 static size_t render_page(const struct session *session, enum reason reason, uint64_t incident,
                           char **html)
@@ -199,11 +209,16 @@ static size_t render_page(const struct session *session, enum reason reason, uin
         .incident = incident,
         .host = request->host,
         .path = span_first(request->target, span_index(request->target, '?')),
-        .service = span_of(standing.service),
+        .service =
+            standing.service != NULL ? title_of(session, standing.service) : (struct span){0},
         .clinic = configuration->clinic_name,
         .contact = configuration->clinic_contact,
         .time = clock_unix(),
     };
+    if (exchange->active && exchange->finding.source == FROM_LEARNED) {
+        facts.learned = exchange->finding.learned.since;
+        facts.service = title_of(session, exchange->finding.learned.service);
+    }
     if (exchange->response_started) {
         facts.file_name = span_of(exchange->file_name);
         facts.file_type = span_of(exchange->finding.file.type);

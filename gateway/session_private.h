@@ -12,6 +12,7 @@
 #include "gateway/flow.h"
 #include "gateway/http1.h"
 #include "gateway/session.h"
+#include "gateway/watch.h"
 
 enum ending {
     END_NOT,
@@ -42,8 +43,9 @@ struct exchange {
     struct evbuffer *upstream; /* the request's head for the origin, kept for one more try */
     struct evbuffer *held;     /* of the response's body, until it is judged */
     struct decoder *decoder;
-    size_t wanted;              /* bytes of prefix that make the judgement final */
-    enum http1_framing framing; /* towards the client */
+    struct watch *up_watch, *down_watch; /* over a chat's bodies or messages, or NULL */
+    size_t wanted;                       /* bytes of prefix that make the judgement final */
+    enum http1_framing framing;          /* towards the client */
     enum http1_framing request_framing;
     int64_t started;    /* monotonic ms */
     uint64_t up, down;  /* bytes of the bodies */
@@ -94,6 +96,17 @@ void session_take_response_trailer(struct session *session);
 void session_take_response_end(struct session *session);
 /* Judges by what has come so far, and lets it go on its way if nothing objects. */
 void session_judge_response(struct session *session, bool is_whole);
+
+/* --- session_watch.c --- */
+
+/* After a head was judged: whether its body, or the WebSocket it opens, is a chat's. */
+void session_watch_request(struct session *session);
+void session_watch_response(struct session *session);
+/* False when the WebSocket uses an extension that nobody here can read. */
+bool session_watch_upgrade(struct session *session);
+/* Looks at bytes before they are passed on. False when they broke the protocol: the end is set. */
+bool session_watch_bytes(struct session *session, enum watch_side side, const void *bytes,
+                         size_t size);
 
 /* --- session_answer.c --- */
 

@@ -301,6 +301,7 @@ void session_take_request_head(struct session *session)
     } else {
         if (exchange->finding.verdict == VERDICT_BLOCK)
             session_record_would_block(session);
+        session_watch_request(session);
         write_upstream_head(session, head);
         if (session->ending == END_NOT)
             session_reach_origin(session);
@@ -319,6 +320,7 @@ void session_take_request_body(struct session *session, struct span data)
     if (!exchange->active || flow->far == NULL)
         return;
     exchange->up += data.size;
+    session_watch_bytes(session, WATCH_CLIENT, data.data, data.size);
     if (exchange->request_framing == HTTP1_CHUNKED)
         http1_write_chunk(channel_output(flow->far), data);
     else

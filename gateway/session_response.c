@@ -220,6 +220,11 @@ static void take_upgrade(struct session *session, const struct http1_head *head)
                             "an upgrade nobody asked for");
         return;
     }
+    if (!session_watch_upgrade(session)) {
+        session_fail_origin(session, EVENT_ERROR, REASON_BAD_RESPONSE,
+                            "a WebSocket extension that cannot be read");
+        return;
+    }
     http1_write_status_line(out, head->status, head->phrase);
     for (size_t i = 0; i < head->field_count; i++)
         if (!http1_is_hop(head, head->fields[i].name))
@@ -258,6 +263,7 @@ void session_take_response_head(struct session *session)
     if (channel_ssl(session->flow->near) != NULL &&
         (!head->keep_alive || head->framing == HTTP1_UNTIL_CLOSE))
         exchange->close = true; /* the pair of connections ends together */
+    session_watch_response(session);
     begin_sniffing(session, head);
 }
 
@@ -269,6 +275,7 @@ void session_take_response_body(struct session *session, struct span data)
 
     if (!exchange->active)
         return;
+    session_watch_bytes(session, WATCH_SERVICE, data.data, data.size);
     if (exchange->released)
         write_body(session, data.data, data.size);
     else

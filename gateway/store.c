@@ -37,7 +37,7 @@ static const char schema[] =
            " since INTEGER NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;"
            "CREATE TABLE learned(scope TEXT NOT NULL, url_sha256 BLOB NOT NULL,"
            " host_sha256 BLOB NOT NULL, kind INTEGER NOT NULL, since INTEGER NOT NULL,"
-           " until INTEGER NOT NULL, service TEXT NOT NULL,"
+           " until INTEGER NOT NULL, service TEXT NOT NULL, whole_host INTEGER NOT NULL,"
            " PRIMARY KEY(scope, url_sha256)) WITHOUT ROWID;"
            "CREATE TABLE meta(key INTEGER PRIMARY KEY, value INTEGER NOT NULL);"
            "INSERT INTO meta(key, value) VALUES(0, 1), (1, 1);";

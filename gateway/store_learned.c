@@ -36,6 +36,7 @@ enum store_result store_set_learned(struct store *store, const struct learned_li
     sqlite3_bind_int64(statement, 5, link->since);
     sqlite3_bind_int64(statement, 6, link->until);
     sqlite3_bind_text(statement, 7, link->service, -1, SQLITE_STATIC);
+    sqlite3_bind_int(statement, 8, link->whole_host);
     return run_once(store, statement);
 }
 
@@ -68,6 +69,7 @@ static bool read_link(sqlite3_stmt *statement, struct learned_link *link)
     link->kind = (enum learned_kind)kind;
     link->since = sqlite3_column_int64(statement, 4);
     link->until = sqlite3_column_int64(statement, 5);
+    link->whole_host = sqlite3_column_int(statement, 7) != 0;
     return kind >= 0 && kind < LEARNED_KIND_COUNT &&
            read_text(statement, 0, link->scope, sizeof(link->scope)) &&
            read_digest(statement, 1, link->url_sha256) &&

@@ -42,11 +42,11 @@
     X(CONSULTATION_LIST,                                                                           \
       "SELECT scope, service, since, until FROM consultations WHERE until > ? ORDER BY since")     \
     X(LEARNED_SET,                                                                                 \
-      "INSERT OR REPLACE INTO learned(scope, url_sha256, host_sha256, kind, since, until, service)" \
-      " VALUES(?, ?, ?, ?, ?, ?, ?)")                                                              \
+      "INSERT OR REPLACE INTO learned(scope, url_sha256, host_sha256, kind, since, until, service," \
+      " whole_host) VALUES(?, ?, ?, ?, ?, ?, ?, ?)")                                                              \
     X(LEARNED_TRIM, "DELETE FROM learned WHERE until <= ?")                                        \
     X(LEARNED_LIST,                                                                                \
-      "SELECT scope, url_sha256, host_sha256, kind, since, until, service FROM learned"            \
+      "SELECT scope, url_sha256, host_sha256, kind, since, until, service, whole_host FROM learned"            \
       " WHERE until > ? ORDER BY since")
 
 enum store_statement {

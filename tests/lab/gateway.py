@@ -30,9 +30,9 @@ SYSTEM = ("updates", "certificates", "captive-portals")
 SERVICES = """
 service "telemed" {
     title = "遠隔診療ラボ"
-    inspect = { "call.telemed.example", "cdn.telemed.example" }
+    inspect = { "call.telemed.example", "cdn.telemed.example", "chat.telemed.example" }
     call = { "call.telemed.example" }
-    chat = { "call.telemed.example" }
+    chat = { "call.telemed.example", "chat.telemed.example" }
     attachments = { "files.telemed.example" }
     reviewed = "2026-11-01"
     policy-url = "https://call.telemed.example/policy"

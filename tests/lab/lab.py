@@ -14,6 +14,7 @@ import sys
 import tempfile
 
 from certificates import Certificates
+from chat import Chat
 from gateway import Gateway
 from misbehaving import KINDS, Quiet
 from network import Network, Wire, run
@@ -99,6 +100,7 @@ class Lab:
         self.misbehaving = {}
         self.quiet = None
         self.wire = None
+        self._chat = None
         self._count = itertools.count()
 
     def up(self):
@@ -123,6 +125,13 @@ class Lab:
         with open(path, "w", encoding="ascii") as file:
             file.write("nameserver %s\noptions timeout:2 attempts:2\n" % origin4(DNS_NUMBER))
         run("mount", "--bind", path, os.path.realpath("/etc/resolv.conf"))
+
+    @property
+    def chat(self):
+        """What is behind the chat host, started when a case first needs it."""
+        if self._chat is None:
+            self._chat = Chat(self)
+        return self._chat
 
     def down(self):
         if getattr(self, "gateway", None):
@@ -161,6 +170,8 @@ class Lab:
         self.wire.clear()
         self.collector.clear()
         self.quiet.clear()
+        if self._chat:
+            self._chat.clear()
         for origin in self.misbehaving.values():
             origin.clear()
             for name in ("stage", "reset", "answer", "piece", "pause", "hold"):

@@ -14,6 +14,7 @@ import time
 import zipfile
 import zlib
 
+import chat
 from network import origin4, origin6
 from processes import wait_for
 
@@ -26,12 +27,14 @@ HOSTS = {
     "call.telemed.example": (10, "nginx", "telemed"),
     "cdn.telemed.example": (11, "nginx", "cdn"),
     "files.telemed.example": (12, "nginx", "files"),
+    "chat.telemed.example": (13, "nginx", "chat"),
     "ehr.example-clinic.jp": (20, "nginx", "ehr"),
     "files.example.net": (21, "nginx", "files"),
     "labo.example.jp": (22, "nginx", "files"),
     "www.patient-link.example": (30, "nginx", "patient"),
     "unknown.example.org": (31, "nginx", "files"),
     "bit.ly": (50, "nginx", "redirect"),
+    "www.google.co.jp": (51, "nginx", "redirector"),
     "media.splice.example": (60, "python", "echo"),
     "web.splice.example": (61, "nginx", "ehr"),
     "expired.example-clinic.jp": (70, "nginx", "ehr"),
@@ -186,7 +189,7 @@ def _location(path, body):
     return "        location = /%s { %s }" % (path, body)
 
 
-def locations_of(kind, root):
+def locations_of(kind, root, messages):
     if kind == "redirect":
         return "        location / { return 302 https://www.patient-link.example/present?x=1; }"
     lines = ["        root %s;" % root, "        location / { index index.html; }"]
@@ -195,6 +198,13 @@ def locations_of(kind, root):
                   "        location /room/ { rewrite ^ /room.html break; }",
                   "        location /api/ { default_type application/json; "
                   "return 200 '{\"call\":\"通話中\"}'; }"]
+    elif kind == "cdn":
+        lines.append("        location = /feed { default_type application/json; alias %s/feed; }"
+                     % messages)
+    elif kind == "chat":
+        lines += chat.locations(messages)
+    elif kind == "redirector":
+        lines.append("        location /url { return 302 https://ehr.example-clinic.jp/; }")
     elif kind == "patient":
         lines += ["        location /present { rewrite ^ /present.html break; }",
                   "        location /api/ { add_header Access-Control-Allow-Origin *; "
@@ -218,12 +228,13 @@ class Origins:
         self.lab = lab
         self.folder = os.path.join(lab.folder, "internet")
         self.sites = os.path.join(self.folder, "sites")
+        self.messages = os.path.join(self.folder, "messages")  # of the chat: see chat.py
         self.access_log = os.path.join(self.folder, "access.log")
         self.big = None
         self._mark = 0
 
     def start(self):
-        os.makedirs(self.folder, exist_ok=True)
+        os.makedirs(self.messages, exist_ok=True)
         self._write_sites()
         blocks = []
         for host, (_, server, kind) in HOSTS.items():
@@ -233,7 +244,7 @@ class Origins:
             if server == "nginx":
                 blocks.append(SERVER.format(
                     host=host, ip4=address4(host), ip6=address6(host), certificate=certificate,
-                    key=key, locations=locations_of(kind, os.path.join(self.sites, kind))))
+                    key=key, locations=locations_of(kind, os.path.join(self.sites, kind), self.messages)))
         path = os.path.join(self.folder, "nginx.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write(NGINX.format(run=self.folder, servers="".join(blocks)))

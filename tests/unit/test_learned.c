@@ -42,11 +42,24 @@ static void test_found_by_url_and_host(void **state)
     assert_int_equal(find(links, "clinic", 1, 99, false, 50)->kind, LEARNED_CODE);
     assert_null(find(links, "clinic", 2, 10, false, 50));
     assert_non_null(find(links, "clinic", 2, 10, true, 50));
-    assert_null(find(links, "clinic", 1, 11, true, 50));
+    assert_null(find(links, "clinic", 3, 11, true, 50));
     assert_null(find(links, "room:1", 1, 10, false, 50));
     assert_null(find(links, "room:1", 1, 10, true, 50));
     assert_non_null(find(links, "clinic", 1, 10, false, 99));
     assert_null(find(links, "clinic", 1, 10, false, 100));
+    learned_links_free(links);
+}
+
+static void test_whole_host(void **state)
+{
+    struct learned_links *links = learned_links_new();
+    struct learned_link link = make(1, 10, LEARNED_TEXT, 100);
+
+    (void)state;
+    link.whole_host = true;
+    assert_true(learned_links_add(links, &link, 50));
+    assert_non_null(find(links, "clinic", 2, 10, false, 50));
+    assert_null(find(links, "clinic", 2, 11, false, 50));
     learned_links_free(links);
 }
 
@@ -133,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found_by_url_and_host),
+        cmocka_unit_test(test_whole_host),
         cmocka_unit_test(test_told_once),
         cmocka_unit_test(test_who_was_first_decides),
         cmocka_unit_test(test_bound),

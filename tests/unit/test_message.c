@@ -205,7 +205,8 @@ static void test_names(void **state)
     assert_string_equal(role_name(ROLE_SIGNER), "signer");
     assert_string_equal(role_name(ROLE_WORKER), "worker");
     assert_string_equal(role_name(ROLE_REGISTRY), "registry");
-    assert_string_equal(role_name(ROLE_REGISTRY + 1), "?");
+    assert_string_equal(role_name(ROLE_EXAMINER), "examiner");
+    assert_string_equal(role_name(ROLE_EXAMINER + 1), "?");
     assert_string_equal(role_name(1000), "?");
 }
 

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The words of a text, for the link scanner: what stands between blanks, quotes and the punctuation
+ * of Japanese. Most hold no mark that a link needs and are forgotten at once. A word too long is
+ * looked at in overlapping parts, so that no link is lost where they meet.
+ */
+#include "filters/links.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "filters/links_private.h"
+#include "filters/memory.h"
+
+#define OVERLAP 320 /* more than a host name with its scheme */
+
+/* --- characters --- */
+
+size_t link_character_encode(uint32_t character, char text[4])
+{
+    if (character < 0x80) {
+        text[0] = (char)character;
+        return 1;
+    }
+    size_t size = character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
+    for (size_t i = size - 1; i > 0; i--) {
+        text[i] = (char)(0x80u | (character & 0x3fu));
+        character >>= 6;
+    }
+    text[0] = (char)((0xf00u >> size & 0xffu) | character);
+    return size;
+}
+
+size_t link_character_decode(struct span text, uint32_t *character)
+{
+    uint8_t lead = (uint8_t)text.data[0];
+    size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (size > text.size)
+        size = 1;
+    *character = size == 1 ? lead : lead & (0x7fu >> size);
+    for (size_t i = 1; i < size; i++)
+        *character = *character << 6 | ((uint8_t)text.data[i] & 0x3fu);
+    return size;
+}
+
+struct range {
+    uint32_t first, last;
+};
+
+static bool is_in(const struct range *ranges, size_t count, uint32_t character)
+{
+    for (size_t i = 0; i < count && ranges[i].first <= character; i++)
+        if (character <= ranges[i].last)
+            return true;
+    return false;
+}
+
+#define IS_IN(ranges, character) is_in(ranges, sizeof(ranges) / sizeof(*(ranges)), character)
+
+/* Not seen: soft hyphen, joiners, zero-width, bidirectional controls, variation selectors, tags. */
+static bool is_unseen(uint32_t character)
+{
+    static const struct range unseen[] = {
+        {0xad, 0xad},     {0x34f, 0x34f},     {0x61c, 0x61c},     {0x115f, 0x1160},
+        {0x17b4, 0x17b5}, {0x180b, 0x180f},   {0x200b, 0x200f},   {0x202a, 0x202e},
+        {0x2060, 0x206f}, {0x3164, 0x3164},   {0xfe00, 0xfe0f},   {0xfeff, 0xfeff},
+        {0xffa0, 0xffa0}, {0x1d173, 0x1d17a}, {0xe0000, 0xe0fff},
+    };
+    return IS_IN(unseen, character);
+}
+
+/*
+ * Blanks, dashes, quotes and brackets that no host holds and behind which a link does not go on.
+ * Not the full stops of Japanese, which are dots to a browser, nor the full-width forms of ASCII.
+ */
+static bool is_end(uint32_t character)
+{
+    static const struct range ends[] = {
+        {0x80, 0xa0},     {0xa6, 0xa9},     {0xab, 0xac},     {0xae, 0xb1},     {0xb4, 0xb4},
+        {0xb6, 0xb6},     {0xbb, 0xbb},     {0x1680, 0x1680}, {0x2000, 0x200a}, {0x2010, 0x2029},
+        {0x202f, 0x205f}, {0x2190, 0x21ff}, {0x2500, 0x25ff}, {0x3000, 0x3001}, {0x3003, 0x3004},
+        {0x3008, 0x3020}, {0x3030, 0x3030}, {0x303d, 0x303f}, {0xfe10, 0xfe19}, {0xfe30, 0xfe4f},
+        {0xff02, 0xff02}, {0xff07, 0xff07}, {0xff0c, 0xff0c}, {0xff1c, 0xff1c}, {0xff1e, 0xff1e},
+        {0xff40, 0xff40}, {0xff5f, 0xff60}, {0xff62, 0xff64}, {0xfff0, 0xffff},
+    };
+    return IS_IN(ends, character);
+}
+
+/* --- words --- */
+
+static bool is_dot_word(struct span word)
+{
+    static const struct span words[] = {
+        {"dot", 3},         {"[dot]", 5},     {"(dot)", 5},     {"{dot}", 5},
+        {"[.]", 3},         {"(.)", 3},       {"{.}", 3},       {"ドット", 9},
+        {"（ドット）", 15}, {"(ドット)", 11}, {"[ドット]", 11},
+    };
+    if (word.size < 3 || word.size > 15)
+        return false;
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        if (span_equal_nocase(word, words[i]))
+            return true;
+    return false;
+}
+
+/* The word before and this one as one word, when a "dot" stood between them. */
+static void join(struct link_scanner *scanner)
+{
+    size_t head = scanner->previous_size + 1;
+    scanner->dotted = false;
+    if (scanner->continued || scanner->size + head > LINK_SIZE)
+        return;
+    memmove(scanner->word + head, scanner->word, scanner->size);
+    memcpy(scanner->word, scanner->previous, scanner->previous_size);
+    scanner->word[head - 1] = '.';
+    scanner->size += head;
+    scanner->marks |= BYTE_MARK;
+    scanner->joined = true;
+}
+
+static void forget_word(struct link_scanner *scanner)
+{
+    scanner->size = 0;
+    scanner->marks = 0;
+    scanner->continued = false;
+    scanner->told_count = 0;
+    scanner->joined = false;
+}
+
+/* `blank`: what ended it may stand around a "dot". */
+static void end_word(struct link_scanner *scanner, bool blank)
+{
+    struct span word = {scanner->word, scanner->size};
+    bool keeps = blank && !scanner->continued;
+    if (word.size == 0) {
+        if (!blank)
+            scanner->previous_size = 0;
+        scanner->dotted = scanner->dotted && blank;
+        return;
+    }
+    if (keeps && !scanner->dotted && scanner->previous_size && is_dot_word(word)) {
+        scanner->dotted = true;
+        forget_word(scanner);
+        return;
+    }
+    if (scanner->dotted)
+        join(scanner);
+    if (scanner->marks)
+        link_find(scanner, false);
+    scanner->previous_size = 0;
+    if (keeps && scanner->size <= PREVIOUS_SIZE) {
+        memcpy(scanner->previous, scanner->word, scanner->size);
+        scanner->previous_size = scanner->size;
+    }
+    forget_word(scanner);
+}
+
+/* The word is full: what may still become a link stays. */
+static void overflow(struct link_scanner *scanner)
+{
+    size_t keep = scanner->size - OVERLAP;
+    if (scanner->marks) {
+        size_t open = link_find(scanner, true);
+        keep = open < keep ? open : keep;
+    }
+    while (keep < scanner->size && ((uint8_t)scanner->word[keep] & 0xc0u) == 0x80u)
+        keep++;
+    memmove(scanner->word, scanner->word + keep, scanner->size - keep);
+    scanner->size -= keep;
+    scanner->continued = true;
+    scanner->dotted = false;
+}
+
+void link_word_add(struct link_scanner *scanner, struct span bytes, unsigned marks)
+{
+    while (bytes.size) {
+        if (scanner->size == LINK_SIZE)
+            overflow(scanner);
+        struct span piece = span_first(bytes, LINK_SIZE - scanner->size);
+        memcpy(scanner->word + scanner->size, piece.data, piece.size);
+        scanner->size += piece.size;
+        scanner->marks |= marks;
+        bytes = span_from(bytes, piece.size);
+    }
+}
+
+void link_word_character(struct link_scanner *scanner, uint32_t character)
+{
+    char text[4];
+    if (character < 0x80) {
+        unsigned class = link_byte_class[character];
+        if (class & BYTE_END) {
+            end_word(scanner, character == ' ');
+            return;
+        }
+        text[0] = (char)character;
+        link_word_add(scanner, (struct span){text, 1}, class);
+        return;
+    }
+    if (is_unseen(character))
+        return;
+    if (is_end(character)) {
+        end_word(scanner, character == 0x3000);
+        return;
+    }
+    bool stop = character == 0x3002 || character == 0xff61;
+    bool wide =
+        (character >= 0xff01 && character <= 0xff5e) || character == 0xfe52 || character == 0xfe55;
+    size_t size = link_character_encode(character, text);
+    if (scanner->size > LINK_SIZE - size)
+        overflow(scanner);
+    link_word_add(scanner, (struct span){text, size},
+                  wide   ? BYTE_MARK | BYTE_BRACKET | WORD_WIDE
+                  : stop ? BYTE_MARK
+                         : BYTE_PLAIN);
+}
+
+bool link_word_is_scheme(const struct link_scanner *scanner)
+{
+    struct span word = {scanner->word, scanner->size};
+    if (word.size < 5 || word.data[word.size - 1] != ':')
+        return false;
+    struct span end = span_from(word, word.size < 6 ? 0 : word.size - 6);
+    return span_find_nocase(end, SPAN("https:")) < end.size ||
+           span_find_nocase(end, SPAN("http:")) < end.size ||
+           span_find_nocase(end, SPAN("hxxp")) < end.size;
+}
+
+/* --- the scanner --- */
+
+struct link_scanner *link_scanner_new(link_found *found, void *context)
+{
+    struct link_scanner *scanner = memory_allocate(1, sizeof(*scanner));
+    scanner->found = found;
+    scanner->context = context;
+    return scanner;
+}
+
+void link_scanner_free(struct link_scanner *scanner)
+{
+    free(scanner);
+}
+
+void link_scanner_feed(struct link_scanner *scanner, const void *bytes, size_t size)
+{
+    if (size)
+        link_text_feed(scanner, (struct span){bytes, size});
+}
+
+void link_scanner_end(struct link_scanner *scanner)
+{
+    link_text_end(scanner);
+    end_word(scanner, false);
+    scanner->previous_size = 0;
+    scanner->dotted = false;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Watches what passes through a service's chat and learns the links in it: bodies of requests and
+ * responses, and WebSocket messages. What comes from the service is the patient's; what the clinic
+ * sends is remembered as typed, so that its echo is not taken for the patient's. Nothing is
+ * kept but hashes. The bytes themselves are not changed and not held up.
+ */
+#ifndef GATEWAY_WATCH_H
+#define GATEWAY_WATCH_H
+
+#include "filters/url.h"
+#include "gateway/flow.h"
+#include "gateway/websocket.h"
+
+struct watch;
+
+enum watch_side { WATCH_CLIENT, WATCH_SERVICE }; /* who sends it */
+
+/* The service whose chat `host` carries, as policy.learn has it, or NULL. */
+const struct service *watch_service(const struct policy *policy, struct span host);
+
+/*
+ * A watch over one body: text, JSON and server-sent events (HTML is left out), with the content
+ * codings undone. NULL when there is nothing to look for in such a body.
+ */
+struct watch *watch_new_body(struct flow *flow, const struct service *service, enum watch_side side,
+                             struct span media_type, struct span content_encoding);
+
+/* A watch over one direction of a WebSocket. `parameters` are copied. */
+struct watch *watch_new_websocket(struct flow *flow, const struct service *service,
+                                  enum watch_side side,
+                                  const struct websocket_parameters *parameters);
+
+/* The next bytes. False only for a WebSocket whose bytes break the protocol: see watch_error(). */
+bool watch_feed(struct watch *watch, const void *bytes, size_t size);
+const char *watch_error(const struct watch *watch);
+
+/* The end: what was still pending is taken as whole. NULL does nothing. */
+void watch_free(struct watch *watch);
+
+/*
+ * A link that was found in another way (a code in a picture, a redirect from a learned link). With
+ * `whole_host` it stands for its host: more of it is not known.
+ */
+void watch_learn(struct flow *flow, const struct service *service, enum learned_kind kind,
+                 const struct url *url, bool whole_host);
+
+#endif
