@@ -12,7 +12,8 @@
 #include "filters/links_private.h"
 #include "filters/memory.h"
 
-#define OVERLAP 320 /* more than a host name with its scheme */
+#define OVERLAP  320 /* more than a host name with its scheme */
+#define SHORTEST 4   /* a.jp */
 
 /* --- characters --- */
 
@@ -88,6 +89,11 @@ static bool is_end(uint32_t character)
 
 /* --- words --- */
 
+static bool is_letter(char byte)
+{
+    return (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
+}
+
 static bool is_dot_word(struct span word)
 {
     static const struct span words[] = {
@@ -95,7 +101,9 @@ static bool is_dot_word(struct span word)
         {"[.]", 3},         {"(.)", 3},       {"{.}", 3},       {"ドット", 9},
         {"（ドット）", 15}, {"(ドット)", 11}, {"[ドット]", 11},
     };
-    if (word.size < 3 || word.size > 15)
+    /* Nearly every word of a text is asked this. */
+    if (word.size < 3 || word.size > 15 ||
+        ((word.data[0] | 0x20) != 'd' && is_letter(word.data[0])))
         return false;
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
         if (span_equal_nocase(word, words[i]))
@@ -127,8 +135,7 @@ static void forget_word(struct link_scanner *scanner)
     scanner->joined = false;
 }
 
-/* `blank`: what ended it may stand around a "dot". */
-static void end_word(struct link_scanner *scanner, bool blank)
+void link_word_end(struct link_scanner *scanner, bool blank)
 {
     struct span word = {scanner->word, scanner->size};
     bool keeps = blank && !scanner->continued;
@@ -145,7 +152,7 @@ static void end_word(struct link_scanner *scanner, bool blank)
     }
     if (scanner->dotted)
         join(scanner);
-    if (scanner->marks)
+    if (scanner->marks & BYTE_MARK && scanner->size >= SHORTEST)
         link_find(scanner, false);
     scanner->previous_size = 0;
     if (keeps && scanner->size <= PREVIOUS_SIZE) {
@@ -159,7 +166,7 @@ static void end_word(struct link_scanner *scanner, bool blank)
 static void overflow(struct link_scanner *scanner)
 {
     size_t keep = scanner->size - OVERLAP;
-    if (scanner->marks) {
+    if (scanner->marks & BYTE_MARK) {
         size_t open = link_find(scanner, true);
         keep = open < keep ? open : keep;
     }
@@ -190,17 +197,18 @@ void link_word_character(struct link_scanner *scanner, uint32_t character)
     if (character < 0x80) {
         unsigned class = link_byte_class[character];
         if (class & BYTE_END) {
-            end_word(scanner, character == ' ');
+            link_word_end(scanner, character == ' ');
             return;
         }
         text[0] = (char)character;
         link_word_add(scanner, (struct span){text, 1}, class);
         return;
     }
-    if (is_unseen(character))
+    bool letter = character >= 0x3041 && character < 0xfe00 && character != 0x3164;
+    if (!letter && is_unseen(character))
         return;
-    if (is_end(character)) {
-        end_word(scanner, character == 0x3000);
+    if (!letter && is_end(character)) {
+        link_word_end(scanner, character == 0x3000);
         return;
     }
     bool stop = character == 0x3002 || character == 0xff61;
@@ -210,9 +218,9 @@ void link_word_character(struct link_scanner *scanner, uint32_t character)
     if (scanner->size > LINK_SIZE - size)
         overflow(scanner);
     link_word_add(scanner, (struct span){text, size},
-                  wide   ? BYTE_MARK | BYTE_BRACKET | WORD_WIDE
-                  : stop ? BYTE_MARK
-                         : BYTE_PLAIN);
+                  wide   ? BYTE_MARK | BYTE_BRACKET | WORD_WIDE | WORD_OTHER
+                  : stop ? BYTE_MARK | WORD_OTHER
+                         : WORD_OTHER);
 }
 
 bool link_word_is_scheme(const struct link_scanner *scanner)
@@ -250,7 +258,7 @@ void link_scanner_feed(struct link_scanner *scanner, const void *bytes, size_t s
 void link_scanner_end(struct link_scanner *scanner)
 {
     link_text_end(scanner);
-    end_word(scanner, false);
+    link_word_end(scanner, false);
     scanner->previous_size = 0;
     scanner->dotted = false;
 }

@@ -15,7 +15,7 @@
 struct find {
     struct link_scanner *scanner;
     const char *text;
-    const uint16_t *origin; /* of each byte, in the scanner's word */
+    const uint16_t *origin; /* of each byte, in the scanner's word; NULL: it is that word */
     size_t size;
     size_t floor;   /* before it, bytes belong to a link that was read */
     unsigned count; /* links begun */
@@ -201,16 +201,21 @@ static size_t read_extent(struct find *find, size_t from, char before)
     return limit;
 }
 
+static size_t origin_of(const struct find *find, size_t at)
+{
+    return find->origin ? find->origin[at] : at;
+}
+
 /*
  * True when the link that begins at `start` may go on behind the text that is there, and can wait
  * for it: then it is left. One that began long ago is told as cut.
  */
 static bool leaves(struct find *find, size_t start, size_t end)
 {
-    if (!find->open || end < find->size || find->origin[start] < LINK_SIZE / 2)
+    if (!find->open || end < find->size || origin_of(find, start) < LINK_SIZE / 2)
         return false;
     size_t context = start ? start - 1 : 0;
-    find->keep = find->origin[context];
+    find->keep = origin_of(find, context);
     find->over = true;
     return true;
 }
@@ -540,13 +545,17 @@ size_t link_find(struct link_scanner *scanner, bool open)
     uint16_t origin[LINK_SIZE];
     struct span word = {scanner->word, scanner->size};
     struct find find = {.scanner = scanner,
-                        .text = text,
-                        .origin = origin,
+                        .text = word.data,
+                        .size = word.size,
                         .way = LINK_WRITTEN,
                         .open = open,
                         .keep = word.size};
 
-    find.size = link_plain_write(word, scanner->marks, text, origin);
+    if (scanner->marks & (BYTE_BRACKET | WORD_OTHER)) {
+        find.text = text;
+        find.origin = origin;
+        find.size = link_plain_write(word, scanner->marks, text, origin);
+    }
     find_links(&find, true);
     size_t keep = find.keep;
     /* A path in full-width letters is another path to a browser than the same in ASCII. */

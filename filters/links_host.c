@@ -15,47 +15,65 @@
 #define WRITTEN_SIZE 768 /* a name of 253 bytes, each percent-escaped */
 
 /*
- * Top-level domains in common use, each between blanks. Those that are also common endings of file
- * names or names in programs (id, md, name, pl, py, rs, sh, so, zip ...) are not here. Ends with
- * what Japanese readers meet of internationalised ones, as A-labels.
+ * Top-level domains in common use, by their first letter, each between blanks. Those that are also
+ * common endings of file names or names in programs (id, md, name, pl, py, rs, sh, so, zip ...) are
+ * not here. Ends with what Japanese readers meet of internationalised ones, as A-labels.
  */
-static const char common[] =
-    " ac academy ad adult ae aero af ag agency ai al am app ar art asia at au auction audio "
-    "autos az ba bank bar bb be beauty best bet bg bid biz black blog blue bo boats bond br "
-    "build business buzz bz ca cafe cam camp capital care cash casino cat cc cd center cf cfd ch "
-    "chat ci city cl claims click clinic cloud club cm cn co codes com company cool coop cr "
-    "credit cx cyou cz dating de deals delivery dental dentist design dev digital direct dk "
-    "doctor domains ec edu education ee eg energy es eu events exchange expert express fashion "
-    "fi finance financial fit fm fr fun fund fyi ga gallery game games gd ge gg gl gle global "
-    "gmbh goog google gov gq gr green gs guide guru gy hair health healthcare help hk hn "
-    "holdings homes hospital host hr hu icu ie il im in inc info ink institute int io ir is it "
-    "jobs jp ke kg kh kim kr kyoto kz la lat legal li life link live lk loan lol lt ltd lu lv ly "
-    "ma market marketing mba me medical men mil ml mn mo mobi moe money monster motorcycles ms "
-    "museum mx nagoya net network news ng ninja nl no nu nz okinawa one ong online ooo org osaka "
-    "page partners party pe ph pharmacy photos pics pink pizza pk plus porn press pro pt pub pw "
-    "qa quest racing re red rent rest restaurant ro rocks ru run ryukyu sa sbs sc school science "
-    "se services sex sg shop shopping si site sk skin social software solutions space st store "
-    "studio su support surf sx systems tax team tech tel tf th tk tl tn to today tokyo tools top "
-    "tours tr trade training travel tv tw ua ug uk us uy uz vc ventures vet vg video vip vn "
-    "webcam website wiki win work works world ws wtf xin xn--1ck2e1b xn--3e0b707e xn--55qx5d "
-    "xn--bck1b9a5dre4c xn--cck2b3b xn--cckwcxetd xn--eckvdtc9d xn--efvy88h xn--fct429k "
-    "xn--fiqs8s xn--fiqz9s xn--gckr3f0f xn--gk3at1e xn--io0a7i xn--j6w193g xn--jvr189m "
-    "xn--kprw13d xn--kpry57d xn--p1ai xn--q9jyb4c xn--qcka1pmc xn--rhqv96g xn--tckwe xxx xyz "
-    "yokohama za zone ";
+static const char *const common[26] = {
+    ['a' - 'a'] = " ac academy ad adult ae aero af ag agency ai al am app ar art asia at au "
+                  "auction audio autos az ",
+    ['b' - 'a'] = " ba bank bar bb be beauty best bet bg bid biz black blog blue bo boats bond "
+                  "br build business buzz bz ",
+    ['c' - 'a'] = " ca cafe cam camp capital care cash casino cat cc cd center cf cfd ch chat "
+                  "ci city cl claims click clinic cloud club cm cn co codes com company cool "
+                  "coop cr credit cx cyou cz ",
+    ['d' - 'a'] = " dating de deals delivery dental dentist design dev digital direct dk doctor "
+                  "domains ",
+    ['e' - 'a'] = " ec edu education ee eg energy es eu events exchange expert express ",
+    ['f' - 'a'] = " fashion fi finance financial fit fm fr fun fund fyi ",
+    ['g' - 'a'] = " ga gallery game games gd ge gg gl gle global gmbh goog google gov gq gr "
+                  "green gs guide guru gy ",
+    ['h' - 'a'] = " hair health healthcare help hk hn holdings homes hospital host hr hu ",
+    ['i' - 'a'] = " icu ie il im in inc info ink institute int io ir is it ",
+    ['j' - 'a'] = " jobs jp ",
+    ['k' - 'a'] = " ke kg kh kim kr kyoto kz ",
+    ['l' - 'a'] = " la lat legal li life link live lk loan lol lt ltd lu lv ly ",
+    ['m' - 'a'] = " ma market marketing mba me medical men mil ml mn mo mobi moe money monster "
+                  "motorcycles ms museum mx ",
+    ['n' - 'a'] = " nagoya net network news ng ninja nl no nu nz ",
+    ['o' - 'a'] = " okinawa one ong online ooo org osaka ",
+    ['p' - 'a'] = " page partners party pe ph pharmacy photos pics pink pizza pk plus porn "
+                  "press pro pt pub pw ",
+    ['q' - 'a'] = " qa quest ",
+    ['r' - 'a'] = " racing re red rent rest restaurant ro rocks ru run ryukyu ",
+    ['s' - 'a'] = " sa sbs sc school science se services sex sg shop shopping si site sk skin "
+                  "social software solutions space st store studio su support surf sx systems ",
+    ['t' - 'a'] = " tax team tech tel tf th tk tl tn to today tokyo tools top tours tr trade "
+                  "training travel tv tw ",
+    ['u' - 'a'] = " ua ug uk us uy uz ",
+    ['v' - 'a'] = " vc ventures vet vg video vip vn ",
+    ['w' - 'a'] = " webcam website wiki win work works world ws wtf ",
+    ['x' - 'a'] = " xin xn--1ck2e1b xn--3e0b707e xn--55qx5d xn--bck1b9a5dre4c xn--cck2b3b "
+                  "xn--cckwcxetd xn--eckvdtc9d xn--efvy88h xn--fct429k xn--fiqs8s xn--fiqz9s "
+                  "xn--gckr3f0f xn--gk3at1e xn--io0a7i xn--j6w193g xn--jvr189m xn--kprw13d "
+                  "xn--kpry57d xn--p1ai xn--q9jyb4c xn--qcka1pmc xn--rhqv96g xn--tckwe xxx xyz ",
+    ['y' - 'a'] = " yokohama ",
+    ['z' - 'a'] = " za zone ",
+};
 
 /* Those of them that stand in English sentences behind "dot". */
 static const char words[] =
     " am at bar be best bet black blue in is it me men no one plus red run team to top us win "
     "work ";
 
-static bool is_listed(struct span list, struct span label)
+static bool is_listed(const char *list, struct span label)
 {
     char wanted[LABEL + 2];
-    if (label.size == 0 || label.size > LABEL)
+    if (label.size > LABEL)
         return false;
     wanted[0] = wanted[label.size + 1] = ' ';
     memcpy(wanted + 1, label.data, label.size);
-    return memmem(list.data, list.size, wanted, label.size + 2) != NULL;
+    return memmem(list, strlen(list), wanted, label.size + 2) != NULL;
 }
 
 static struct span last_label(struct span host)
@@ -69,12 +87,17 @@ static struct span last_label(struct span host)
 bool link_host_is_common(struct span host)
 {
     struct span label = last_label(host);
-    return host_is_literal(host) || is_listed(SPAN(common), label);
+    if (label.size < 2)
+        return false;
+    if (label.data[0] < 'a' || label.data[0] > 'z')
+        return host_is_literal(host);
+    const char *list = common[label.data[0] - 'a'];
+    return list && is_listed(list, label);
 }
 
 bool link_host_is_unmistakable(struct span host)
 {
-    return link_host_is_common(host) && !is_listed(SPAN(words), last_label(host));
+    return link_host_is_common(host) && !is_listed(words, last_label(host));
 }
 
 bool link_host_is_likely(struct span host)
@@ -181,8 +204,6 @@ bool link_host_read(struct span written, char host[HOST_TEXT])
     for (size_t i = 0; i < size; i++)
         if (text[i] == LINK_STOP)
             text[i] = '.';
-    while (size && is_edge(text[size - 1]))
-        size--;
     text[size] = '\0';
     struct span ascii = {text, size};
     if (memchr(text, '\0', size))
@@ -192,6 +213,8 @@ bool link_host_read(struct span written, char host[HOST_TEXT])
             return false;
         ascii = span_of(name);
     }
+    while (ascii.size && is_edge(ascii.data[ascii.size - 1]))
+        ascii.size--;
     struct span label = last_label(ascii);
     uint64_t ignored;
     if (label.size && label.data[0] >= '0' && label.data[0] <= '9' && read_number(label, &ignored))

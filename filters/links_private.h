@@ -16,7 +16,8 @@ enum {
     BYTE_SPECIAL = 2, /* needs a look: an escape or more than ASCII */
     BYTE_MARK = 4,    /* without one of these a word holds no link */
     BYTE_BRACKET = 8, /* may begin a mask */
-    WORD_WIDE = 16    /* full-width forms of ASCII are in it */
+    WORD_WIDE = 16,   /* full-width forms of ASCII are in it */
+    WORD_OTHER = 32   /* more than ASCII is in it */
 };
 
 struct link_text {    /* the layers between bytes and characters; all zero at the start */
@@ -67,6 +68,8 @@ void link_text_end(struct link_scanner *scanner);
 
 /* A run of plain ASCII. */
 void link_word_add(struct link_scanner *scanner, struct span bytes, unsigned marks);
+/* The end of a word, if one has begun. `blank`: what ended it may stand around a "dot". */
+void link_word_end(struct link_scanner *scanner, bool blank);
 /* One character of any sort. */
 void link_word_character(struct link_scanner *scanner, uint32_t character);
 /* True when a word has begun and what it ends with is a scheme with its colon. */

@@ -324,19 +324,28 @@ static bool is_between(const struct link_text *text)
     return !(text->needed | text->backslash | text->named) && !text->surrogate;
 }
 
+/* Most text is ASCII without escapes: its words are cut out without going through the layers. */
 void link_text_feed(struct link_scanner *scanner, struct span bytes)
 {
     const uint8_t *at = (const uint8_t *)bytes.data, *end = at + bytes.size;
     while (at < end) {
         const uint8_t *start = at;
         unsigned class = 0;
-        if (is_between(&scanner->text))
-            while (at < end && !(link_byte_class[*at] & (BYTE_END | BYTE_SPECIAL)))
-                class |= link_byte_class[*at++];
+        if (!is_between(&scanner->text)) {
+            take_byte(scanner, *at++);
+            continue;
+        }
+        while (at < end && !(link_byte_class[*at] & (BYTE_END | BYTE_SPECIAL)))
+            class |= link_byte_class[*at++];
         if (at > start)
             link_word_add(scanner, (struct span){(const char *)start, (size_t)(at - start)}, class);
-        if (at < end)
-            take_byte(scanner, *at++);
+        if (at == end)
+            return;
+        if (link_byte_class[*at] & BYTE_END)
+            link_word_end(scanner, *at == ' ');
+        else
+            take_byte(scanner, *at);
+        at++;
     }
 }
 

@@ -27,6 +27,13 @@ bool url_parse(struct span text, struct url *url);
 size_t url_normalise(bool tls, struct span host, uint16_t port, struct span target, char *text,
                      size_t size);
 
+/*
+ * What a reference means on the page `base` (RFC 3986, section 5.2). The target of `url` borrows
+ * from `text` or from the reference. False when it leads to no http or https URL.
+ */
+bool url_resolve(const struct url *base, struct span reference, char text[URL_NORMAL_MAX],
+                 struct url *url);
+
 /* Percent-decodes into `text` (at least encoded.size bytes) and returns the bytes written. */
 size_t url_decode(struct span encoded, char *text);
 

@@ -7,7 +7,7 @@
  * new workers beside the old ones. When any of that fails, or is not ready in time, the new
  * generation is taken back and the old one stays as it was. Once all of it works the old processes
  * drain, the old configuration is given up, and the registry is replaced by one with the new
- * configuration.
+ * configuration. The examiner has nothing of a configuration and stays.
  */
 #include "gateway/process.h"
 
@@ -33,6 +33,7 @@
 #include "gateway/ruleset.h"
 
 #define WORKERS_MAX       64
+#define ROLES_ALONE       3     /* places before those of the workers */
 #define DRAINING_LEAST    32    /* draining processes kept; over it the oldest is ended */
 #define DRAINING_PARTS    4     /* but at least so many generations of them */
 #define BACKOFF_LONGEST   5000  /* ms before a process that keeps dying is tried again */
@@ -55,7 +56,7 @@ struct process {
     struct link *link;
 };
 
-/* A place that must always be filled: signer, registry, worker 0 ... */
+/* A place that must always be filled: signer, registry, examiner, worker 0 ... */
 struct place {
     enum role role;
     unsigned slot;
@@ -80,7 +81,7 @@ static struct {
     unsigned reloads;
     int told; /* where the one who started us waits for a byte when we work, or -1 */
     TAILQ_HEAD(, process) processes;
-    struct place places[2 + WORKERS_MAX];
+    struct place places[ROLES_ALONE + WORKERS_MAX];
     size_t place_count;
     bool announced;    /* READY=1 was said once */
     bool reloading;    /* new workers are starting */
@@ -114,15 +115,29 @@ static struct process *find(enum role role, unsigned slot)
     return NULL;
 }
 
-/* The registry that serves now: during a reload still the one of the generation before. */
-static struct process *find_registry(void)
+/* The one of whichever generation that serves now. */
+static struct process *find_serving(enum role role)
 {
     struct process *process;
 
     TAILQ_FOREACH (process, &parent.processes, next)
-        if (process->role == ROLE_REGISTRY && process->state != PROCESS_DRAINING)
+        if (process->role == role && process->state != PROCESS_DRAINING)
             return process;
     return NULL;
+}
+
+/* During a reload still the one of the generation before. */
+static struct process *find_registry(void)
+{
+    return find_serving(ROLE_REGISTRY);
+}
+
+/* Whoever fills the place: one of the generation, or one that serves all of them. */
+static struct process *find_at(const struct place *place)
+{
+    return place->role == ROLE_REGISTRY || place->role == ROLE_EXAMINER
+               ? find_serving(place->role)
+               : find(place->role, place->slot);
 }
 
 static void tell_registry(enum message_type type, const void *payload, size_t size)
@@ -199,8 +214,7 @@ static void on_child_message(void *context, struct link *link, enum message_type
 
 static bool are_peers(enum role a, enum role b)
 {
-    return (a == ROLE_WORKER && (b == ROLE_SIGNER || b == ROLE_REGISTRY)) ||
-           (b == ROLE_WORKER && (a == ROLE_SIGNER || a == ROLE_REGISTRY));
+    return (a == ROLE_WORKER) != (b == ROLE_WORKER);
 }
 
 static void introduce(struct process *a, struct process *b)
@@ -324,7 +338,7 @@ static bool is_filled(const struct place *place)
     struct process *process;
 
     if (place->role != ROLE_REGISTRY)
-        return find(place->role, place->slot) != NULL;
+        return find_at(place) != NULL;
     TAILQ_FOREACH (process, &parent.processes, next)
         if (process->role == ROLE_REGISTRY)
             return true;
@@ -371,8 +385,7 @@ static bool is_complete(void)
 {
     for (size_t i = 0; i < parent.place_count; i++) {
         struct place *place = &parent.places[i];
-        struct process *process =
-            place->role == ROLE_REGISTRY ? find_registry() : find(place->role, place->slot);
+        struct process *process = find_at(place);
         if (process == NULL || process->state != PROCESS_READY)
             return false;
     }
@@ -435,7 +448,7 @@ static void retire_before(void)
 
     TAILQ_FOREACH (process, &parent.processes, next)
         if (process->generation != parent.now.number && process->role != ROLE_REGISTRY &&
-            process->state != PROCESS_DRAINING)
+            process->role != ROLE_EXAMINER && process->state != PROCESS_DRAINING)
             drain_process(process);
     TAILQ_FOREACH (process, &parent.processes, next)
         if (process->generation != parent.now.number && process->role == ROLE_WORKER)
@@ -512,20 +525,20 @@ static void on_complete(void)
 
 static void set_places(void)
 {
+    static const enum role alone[ROLES_ALONE] = {ROLE_REGISTRY, ROLE_SIGNER, ROLE_EXAMINER};
     unsigned workers = parent.now.configuration->workers;
 
     if (workers > WORKERS_MAX)
         workers = WORKERS_MAX;
-    size_t wanted = 2 + workers;
+    size_t wanted = ROLES_ALONE + workers;
     for (size_t i = wanted; i < parent.place_count; i++)
         if (parent.places[i].retry != NULL)
             event_free(parent.places[i].retry);
     /* Places that are no more are forgotten; new ones have no history. */
     for (size_t i = parent.place_count; i < wanted; i++)
-        parent.places[i] = (struct place){.role = i == 0   ? ROLE_REGISTRY
-                                                  : i == 1 ? ROLE_SIGNER
-                                                           : ROLE_WORKER,
-                                          .slot = i < 2 ? 0 : (unsigned)(i - 2)};
+        parent.places[i] =
+            (struct place){.role = i < ROLES_ALONE ? alone[i] : ROLE_WORKER,
+                           .slot = i < ROLES_ALONE ? 0 : (unsigned)(i - ROLES_ALONE)};
     parent.place_count = wanted;
 }
 
@@ -613,7 +626,7 @@ static bool users_exist(const struct configuration *configuration, char *error, 
 {
     if (geteuid() != 0 || !configuration->separate_users)
         return true;
-    for (enum role role = ROLE_SIGNER; role <= ROLE_REGISTRY; role++) {
+    for (enum role role = ROLE_SIGNER; role <= ROLE_EXAMINER; role++) {
         const struct role_operations *operations = role_find(role);
         if (operations->user != NULL && getpwnam(operations->user) == NULL) {
             snprintf(
@@ -700,7 +713,8 @@ static void abandon_reload(const char *why)
     parent.now = parent.before;
     parent.before = (struct generation){.number = 0};
     TAILQ_FOREACH (process, &parent.processes, next) {
-        if (process->generation != failed.number || process->state == PROCESS_DRAINING)
+        if (process->generation != failed.number || process->state == PROCESS_DRAINING ||
+            process->role == ROLE_EXAMINER)
             continue;
         drain_process(process);
         if (process->role != ROLE_REGISTRY)

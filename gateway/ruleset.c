@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
@@ -23,6 +24,7 @@
 #include <libnftnl/udata.h>
 
 #include "filters/memory.h"
+#include "gateway/log.h"
 #include "gateway/netlink.h"
 #include "gateway/ruleset.h"
 #include "gateway/ruleset_parts.h"
@@ -420,6 +422,31 @@ static void batch_free(struct batch *batch)
     free(batch->names);
 }
 
+/*
+ * A bridge whose frames are shown to iptables loses the socket that TPROXY chose: nothing gets out,
+ * but nothing works either.
+ */
+static void warn_of_bridges(const struct configuration *configuration)
+{
+    static const char *const settings[] = {"/proc/sys/net/bridge/bridge-nf-call-iptables",
+                                           "/proc/sys/net/bridge/bridge-nf-call-ip6tables"};
+    bool has_bridge = false;
+
+    for (size_t i = 0; i < configuration->lan_count; i++) {
+        char path[64 + IFNAMSIZ];
+        snprintf(path, sizeof(path), "/sys/class/net/%s/bridge", configuration->lan[i]);
+        has_bridge = has_bridge || access(path, F_OK) == 0;
+    }
+    for (size_t i = 0; has_bridge && i < sizeof(settings) / sizeof(settings[0]); i++) {
+        FILE *file = fopen(settings[i], "re");
+        if (file != NULL && fgetc(file) == '1')
+            log_warnx("%s is 1: connections intercepted on a bridge fail; set it to 0",
+                      settings[i]);
+        if (file != NULL)
+            fclose(file);
+    }
+}
+
 int ruleset_install(const struct configuration *configuration, char *error, size_t size)
 {
     struct batch batch = {.sequence = SEQUENCE};
@@ -431,6 +458,7 @@ int ruleset_install(const struct configuration *configuration, char *error, size
         snprintf(error, size, "network.lan: no interface can be named %s", configuration->lan[i]);
         return -1;
     }
+    warn_of_bridges(configuration);
     /* Routing first: without a mark nothing meets it, but a mark without routing meets a drop. */
     if (routing_install(configuration->mark, configuration->route_table, error, size) != 0)
         return -1;

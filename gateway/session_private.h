@@ -102,6 +102,8 @@ void session_judge_response(struct session *session, bool is_whole);
 /* After a head was judged: whether its body, or the WebSocket it opens, is a chat's. */
 void session_watch_request(struct session *session);
 void session_watch_response(struct session *session);
+/* The beginning of a page is there: it may send the browser on. */
+void session_watch_page(struct session *session);
 /* False when the WebSocket uses an extension that nobody here can read. */
 bool session_watch_upgrade(struct session *session);
 /* Looks at bytes before they are passed on. False when they broke the protocol: the end is set. */

@@ -134,6 +134,7 @@ void session_judge_response(struct session *session, bool is_whole)
     } else if (blocks) {
         session_fail_origin(session, EVENT_BLOCK, finding.reason, NULL);
     } else {
+        session_watch_page(session);
         if (!exchange->released)
             release_held(session);
         if (is_whole || exchange->response.opaque ||

@@ -2,10 +2,10 @@
 /* What a session learns from what passes through it: see watch.h. */
 #include "gateway/session_private.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "filters/url.h"
+#include "gateway/refresh.h"
 
 static const struct policy *policy_of(const struct session *session)
 {
@@ -33,46 +33,26 @@ void session_watch_request(struct session *session)
                        value_of(request->fields, request->field_count, "Content-Encoding"));
 }
 
-/* Where an absolute or relative reference leads from `request` (RFC 3986 section 5, without dots).
- */
-static bool resolve(const struct request *request, struct span reference, char *text, size_t size,
-                    struct url *url)
-{
-    const char *scheme = request->tls ? "https" : "http";
-    int length;
-
-    if (url_parse(reference, url))
-        return true;
-    if (span_starts(reference, SPAN("//")))
-        length = snprintf(text, size, "%s:%.*s", scheme, (int)reference.size, reference.data);
-    else if (span_starts(reference, SPAN("/")))
-        length = snprintf(text, size, "%s://%.*s:%u%.*s", scheme, (int)request->host.size,
-                          request->host.data, request->port, (int)reference.size, reference.data);
-    else
-        return false;
-    return length > 0 && (size_t)length < size &&
-           url_parse((struct span){text, (size_t)length}, url);
-}
-
 /* A redirect on the way from a learned link makes the next one learned too. */
-static void learn_redirect(struct session *session)
+static void learn_redirect(struct session *session, struct span reference)
 {
     const struct exchange *exchange = &session->exchange;
-    const struct response *response = &exchange->response;
-    struct span location = value_of(response->fields, response->field_count, "Location");
-    struct span refresh = value_of(response->fields, response->field_count, "Refresh");
-    size_t at = span_find_nocase(refresh, SPAN("url="));
+    const struct request *request = &exchange->request;
+    struct url base = {.tls = request->tls, .port = request->port, .target = request->target}, url;
     char text[URL_NORMAL_MAX];
-    struct url url;
 
-    if (location.size == 0 && at < refresh.size)
-        location = span_trim(span_from(refresh, at + 4));
-    if (location.size == 0 || !resolve(&exchange->request, location, text, sizeof(text), &url))
-        return;
-    const struct policy *policy = policy_of(session);
-    for (size_t i = 0; i < policy->service_count; i++)
-        if (strcmp(policy->services[i].name, exchange->finding.learned.service) == 0)
-            watch_learn(session->flow, &policy->services[i], LEARNED_REDIRECT, &url, false);
+    memcpy(base.host, request->host.data, request->host.size);
+    if (reference.size > 0 && url_resolve(&base, reference, text, &url))
+        watch_learn_redirect(session->flow, exchange->finding.learned.service, &url);
+}
+
+void session_watch_page(struct session *session)
+{
+    const struct exchange *exchange = &session->exchange;
+    struct span html = {(const char *)exchange->response.prefix, exchange->response.prefix_size};
+
+    if (exchange->finding.source == FROM_LEARNED)
+        learn_redirect(session, refresh_parse(refresh_find_meta(html)));
 }
 
 void session_watch_response(struct session *session)
@@ -81,8 +61,11 @@ void session_watch_response(struct session *session)
     const struct response *response = &exchange->response;
     const struct service *service = watch_service(policy_of(session), exchange->request.host);
 
-    if (exchange->finding.source == FROM_LEARNED)
-        learn_redirect(session);
+    if (exchange->finding.source == FROM_LEARNED) {
+        learn_redirect(session, value_of(response->fields, response->field_count, "Location"));
+        learn_redirect(session,
+                       refresh_parse(value_of(response->fields, response->field_count, "Refresh")));
+    }
     if (service == NULL)
         return;
     exchange->down_watch =

@@ -9,59 +9,190 @@
 #include "filters/links.h"
 #include "filters/memory.h"
 #include "filters/url.h"
+#include "gateway/data_url.h"
 #include "gateway/decode.h"
 #include "gateway/digest.h"
+#include "gateway/examination.h"
 #include "gateway/replica.h"
 
-struct watch {
-    struct flow *flow;
+/* For whom something is learned: a watch may outlive its flow while a picture is examined. */
+struct learner {
+    struct worker *worker;
     const struct service *service;
+    char scope[SCOPE_TEXT];
+};
+
+/* A picture that is with the examiner. */
+struct watched_picture {
+    LIST_ENTRY(watched_picture) next;
+    struct learner learner;
+    struct examination *examination;
+};
+
+struct watch {
+    struct learner learner;
     enum watch_side side;
     struct link_scanner *scanner;
-    struct decoder *decoder;     /* of a body */
-    struct websocket *websocket; /* of a WebSocket's direction */
+    struct decoder *decoder;          /* of a body */
+    struct websocket *websocket;      /* of a WebSocket's direction */
+    struct data_url_scanner pictures; /* in text */
+    struct watched_picture *picture;  /* that is coming in, or NULL */
+    bool is_picture;                  /* the whole body is one */
+    bool given_up;                    /* a body that is not what its coding says */
     const char *error;
-    bool given_up; /* a body that is not what its coding says */
 };
 
 /* --- what is learned --- */
 
-void watch_learn(struct flow *flow, const struct service *service, enum learned_kind kind,
-                 const struct url *url, bool whole_host)
+static void learn(const struct learner *learner, enum learned_kind kind, const struct url *url,
+                  bool whole_host)
 {
-    const struct policy *policy = &flow->worker->configuration->policy;
+    const struct policy *policy = &learner->worker->configuration->policy;
     struct span host = span_of(url->host);
     struct learned_link link = {.kind = kind, .whole_host = whole_host, .since = clock_unix()};
     char text[URL_NORMAL_MAX];
     size_t size = url_normalise(url->tls, host, url->port, url->target, text, sizeof(text));
 
-    if (policy_service_by_host(policy, host) == service)
+    if (policy_service_by_host(policy, host) == learner->service)
         return; /* the service's own pages are no strangers */
     digest_sha256((struct span){text, size}, link.url_sha256);
     digest_sha256(host, link.host_sha256);
     link.until = link.since + policy->learned_for / 1000;
-    snprintf(link.scope, sizeof(link.scope), "%s", flow->client->scope);
-    snprintf(link.service, sizeof(link.service), "%s", service->name);
-    replica_learn(flow->worker->replica, &link);
-}
-
-static enum learned_kind kind_of(const struct watch *watch)
-{
-    return watch->side == WATCH_SERVICE ? LEARNED_TEXT : LEARNED_TYPED;
+    snprintf(link.scope, sizeof(link.scope), "%s", learner->scope);
+    snprintf(link.service, sizeof(link.service), "%s", learner->service->name);
+    replica_learn(learner->worker->replica, &link);
 }
 
 /* A bare host is the https page and the http page alike. */
-static void on_link(void *context, const struct found_link *found)
+static void learn_found(const struct learner *learner, enum learned_kind kind,
+                        const struct found_link *found)
 {
-    struct watch *watch = context;
     struct url plain = found->url;
 
-    watch_learn(watch->flow, watch->service, kind_of(watch), &found->url, found->cut);
+    learn(learner, kind, &found->url, found->cut);
     if (found->has_scheme)
         return;
     plain.tls = false;
     plain.port = plain.port == 443 ? 80 : plain.port;
-    watch_learn(watch->flow, watch->service, kind_of(watch), &plain, found->cut);
+    learn(learner, kind, &plain, found->cut);
+}
+
+static void learner_init(struct learner *learner, const struct flow *flow,
+                         const struct service *service)
+{
+    learner->worker = flow->worker;
+    learner->service = service;
+    snprintf(learner->scope, sizeof(learner->scope), "%s", flow->client->scope);
+}
+
+void watch_learn_redirect(struct flow *flow, const char *service, const struct url *url)
+{
+    const struct policy *policy = &flow->worker->configuration->policy;
+    struct learner learner;
+
+    for (size_t i = 0; i < policy->service_count; i++)
+        if (strcmp(policy->services[i].name, service) == 0) {
+            learner_init(&learner, flow, &policy->services[i]);
+            learn(&learner, LEARNED_REDIRECT, url, false);
+        }
+}
+
+static void on_link(void *context, const struct found_link *found)
+{
+    const struct watch *watch = context;
+
+    learn_found(&watch->learner, watch->side == WATCH_SERVICE ? LEARNED_TEXT : LEARNED_TYPED,
+                found);
+}
+
+/* --- pictures --- */
+
+static void on_code(void *context, const struct found_link *found)
+{
+    learn_found(context, LEARNED_CODE, found);
+}
+
+static void picture_free(struct watched_picture *picture)
+{
+    LIST_REMOVE(picture, next);
+    free(picture);
+}
+
+/* The text of each code is looked through as a message would be. */
+static void on_examined(void *context, enum examination_status status, const struct span *texts,
+                        size_t count)
+{
+    struct watched_picture *picture = context;
+
+    (void)status; /* a picture that cannot be opened cannot be scanned by a telephone either */
+    for (size_t i = 0; i < count; i++) {
+        struct link_scanner *scanner = link_scanner_new(on_code, &picture->learner);
+        link_scanner_feed(scanner, texts[i].data, texts[i].size);
+        link_scanner_end(scanner);
+        link_scanner_free(scanner);
+    }
+    picture_free(picture);
+}
+
+/* Only what comes from the service: the clinic's own pictures are nobody's link. */
+static void picture_begin(void *context)
+{
+    struct watch *watch = context;
+    struct worker *worker = watch->learner.worker;
+    struct examination *examination;
+
+    if (watch->side != WATCH_SERVICE || watch->picture != NULL)
+        return;
+    examination = examination_begin(worker->examinations, EXAMINATION_PICTURE, 0);
+    if (examination == NULL)
+        return;
+    watch->picture = memory_allocate(1, sizeof(*watch->picture));
+    watch->picture->learner = watch->learner;
+    watch->picture->examination = examination;
+    LIST_INSERT_HEAD(&worker->pictures, watch->picture, next);
+}
+
+static void picture_feed(void *context, const void *bytes, size_t size)
+{
+    struct watch *watch = context;
+
+    if (watch->picture != NULL)
+        examination_feed(watch->picture->examination, bytes, size);
+}
+
+static void picture_end(void *context)
+{
+    struct watch *watch = context;
+
+    if (watch->picture != NULL)
+        examination_end(watch->picture->examination, on_examined, watch->picture);
+    watch->picture = NULL;
+}
+
+static const struct data_url_handler picture_handler = {picture_begin, picture_feed, picture_end};
+
+void watch_free_all(struct worker *worker)
+{
+    struct watched_picture *picture;
+
+    while ((picture = LIST_FIRST(&worker->pictures)) != NULL) {
+        examination_cancel(picture->examination);
+        picture_free(picture);
+    }
+}
+
+/* --- text --- */
+
+static void text_feed(struct watch *watch, struct span bytes)
+{
+    link_scanner_feed(watch->scanner, bytes.data, bytes.size);
+    data_url_feed(&watch->pictures, bytes.data, bytes.size, &picture_handler, watch);
+}
+
+static void text_end(struct watch *watch)
+{
+    link_scanner_end(watch->scanner);
+    data_url_end(&watch->pictures, &picture_handler, watch);
 }
 
 /* --- bodies --- */
@@ -76,14 +207,24 @@ const struct service *watch_service(const struct policy *policy, struct span hos
     return service;
 }
 
-/* Text in every form but the page's own: its links are the service's. */
+/*
+ * Text in every form but the page's own: its links are the service's. What is not declared may be
+ * text as well.
+ */
 static bool is_watched_type(struct span media_type)
 {
-    static const char *const types[] = {"application/json", "application/x-ndjson",
-                                        "application/xml",  "application/x-www-form-urlencoded",
-                                        "multipart/",       "text/"};
+    static const char *const types[] = {"application/octet-stream",
+                                        "binary/octet-stream",
+                                        "application/json",
+                                        "application/x-ndjson",
+                                        "application/xml",
+                                        "application/x-www-form-urlencoded",
+                                        "multipart/",
+                                        "text/"};
     struct span type = span_trim(span_first(media_type, span_index(media_type, ';')));
 
+    if (type.size == 0)
+        return true;
     if (span_starts_nocase(type, SPAN("text/html")) || span_starts_nocase(type, SPAN("text/css")) ||
         span_starts_nocase(type, SPAN("text/javascript")))
         return false;
@@ -98,8 +239,7 @@ static struct watch *watch_new(struct flow *flow, const struct service *service,
 {
     struct watch *watch = memory_allocate(1, sizeof(*watch));
 
-    watch->flow = flow;
-    watch->service = service;
+    learner_init(&watch->learner, flow, service);
     watch->side = side;
     watch->scanner = link_scanner_new(on_link, watch);
     return watch;
@@ -109,17 +249,24 @@ static void on_decoded(void *context, struct span bytes)
 {
     struct watch *watch = context;
 
-    link_scanner_feed(watch->scanner, bytes.data, bytes.size);
+    if (watch->is_picture)
+        picture_feed(watch, bytes.data, bytes.size);
+    else
+        text_feed(watch, bytes);
 }
 
 struct watch *watch_new_body(struct flow *flow, const struct service *service, enum watch_side side,
                              struct span media_type, struct span content_encoding)
 {
+    bool is_picture = span_starts_nocase(media_type, SPAN("image/"));
     struct watch *watch;
 
-    if (!is_watched_type(media_type))
+    if (is_picture ? side != WATCH_SERVICE : !is_watched_type(media_type))
         return NULL;
     watch = watch_new(flow, service, side);
+    watch->is_picture = is_picture;
+    if (is_picture)
+        picture_begin(watch);
     watch->decoder = decoder_new_stream(content_encoding, on_decoded, watch);
     if (watch->decoder == NULL) {
         watch_free(watch);
@@ -135,9 +282,9 @@ static void on_websocket(void *context, const struct websocket_event *event)
     struct watch *watch = context;
 
     if (event->kind == WEBSOCKET_EVENT_CONTENT)
-        link_scanner_feed(watch->scanner, event->bytes.data, event->bytes.size);
+        text_feed(watch, event->bytes);
     else if (event->kind == WEBSOCKET_EVENT_MESSAGE)
-        link_scanner_end(watch->scanner);
+        text_end(watch);
 }
 
 struct watch *watch_new_websocket(struct flow *flow, const struct service *service,
@@ -177,7 +324,9 @@ void watch_free(struct watch *watch)
 {
     if (watch == NULL)
         return;
-    link_scanner_end(watch->scanner);
+    if (watch->is_picture)
+        picture_end(watch);
+    text_end(watch);
     link_scanner_free(watch->scanner);
     decoder_free(watch->decoder);
     websocket_free(watch->websocket);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Watches what passes through a service's chat and learns the links in it: bodies of requests and
- * responses, and WebSocket messages. What comes from the service is the patient's; what the clinic
- * sends is remembered as typed, so that its echo is not taken for the patient's. Nothing is
- * kept but hashes. The bytes themselves are not changed and not held up.
+ * responses, WebSocket messages, and the QR codes in pictures (as bodies, or as data: URLs in
+ * text). What comes from the service is the patient's; what the clinic sends is remembered as
+ * typed, so that its echo is not taken for the patient's. Nothing is kept but hashes. The bytes
+ * themselves are not changed and not held up.
  */
 #ifndef GATEWAY_WATCH_H
 #define GATEWAY_WATCH_H
@@ -20,8 +21,8 @@ enum watch_side { WATCH_CLIENT, WATCH_SERVICE }; /* who sends it */
 const struct service *watch_service(const struct policy *policy, struct span host);
 
 /*
- * A watch over one body: text, JSON and server-sent events (HTML is left out), with the content
- * codings undone. NULL when there is nothing to look for in such a body.
+ * A watch over one body: text, JSON, server-sent events (HTML is left out) and pictures, with the
+ * content codings undone. NULL when there is nothing to look for in such a body.
  */
 struct watch *watch_new_body(struct flow *flow, const struct service *service, enum watch_side side,
                              struct span media_type, struct span content_encoding);
@@ -38,11 +39,10 @@ const char *watch_error(const struct watch *watch);
 /* The end: what was still pending is taken as whole. NULL does nothing. */
 void watch_free(struct watch *watch);
 
-/*
- * A link that was found in another way (a code in a picture, a redirect from a learned link). With
- * `whole_host` it stands for its host: more of it is not known.
- */
-void watch_learn(struct flow *flow, const struct service *service, enum learned_kind kind,
-                 const struct url *url, bool whole_host);
+/* A redirect on the way from a learned link: the next link is learned too. */
+void watch_learn_redirect(struct flow *flow, const char *service, const struct url *url);
+
+/* Pictures that are still with the examiner when the worker ends are let go. */
+void watch_free_all(struct worker *worker);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "filters/memory.h"
 #include "gateway/certificate.h"
+#include "gateway/examination.h"
 #include "gateway/flow.h"
 #include "gateway/leaf.h"
 #include "gateway/log.h"
@@ -22,6 +23,7 @@
 #include "gateway/replica.h"
 #include "gateway/resolver.h"
 #include "gateway/socket.h"
+#include "gateway/watch.h"
 
 #define ACCEPT_TURNS   64  /* connections taken in one turn of the loop */
 #define ACCEPT_PAUSE   100 /* ms at the descriptor limit */
@@ -282,6 +284,22 @@ static void on_signer(void *context, struct link *link, enum message_type type, 
     }
 }
 
+static void on_examiner(void *context, struct link *link, enum message_type type,
+                        const void *payload, size_t size, int fd)
+{
+    struct worker *worker = context;
+
+    (void)fd;
+    if (type == MESSAGE_NONE) {
+        if (worker->examiner == link) {
+            worker->examiner = NULL;
+            examinations_set_link(worker->examinations, NULL);
+        }
+    } else if (examinations_receive(worker->examinations, type, payload, size) != 0) {
+        log_warnx("the examiner sent %s", message_name(type));
+    }
+}
+
 static void worker_peer(struct child *child, enum role role, unsigned slot, int fd)
 {
     struct worker *worker = child->state;
@@ -298,6 +316,11 @@ static void worker_peer(struct child *child, enum role role, unsigned slot, int 
         link_free(worker->signer);
         worker->signer = link_new(worker->base, fd, on_signer, worker);
         leaf_cache_set_signer(worker->leaves, worker->signer);
+    } else if (role == ROLE_EXAMINER) {
+        examinations_set_link(worker->examinations, NULL);
+        link_free(worker->examiner);
+        worker->examiner = link_new(worker->base, fd, on_examiner, worker);
+        examinations_set_link(worker->examinations, worker->examiner);
     } else {
         close(fd);
     }
@@ -386,6 +409,7 @@ static int worker_start(struct child *child)
     }
     worker->resolver = resolver_new(worker->base, configuration);
     worker->leaves = leaf_cache_new(worker->base, 0);
+    worker->examinations = examinations_new(worker->base);
     worker->replica = replica_new(configuration->policy.linger);
     worker->flow_limit = count_flows(configuration);
     deadline_init(&worker->accept_again, worker->base, on_accept_again, worker);
@@ -423,6 +447,10 @@ static void worker_stop(struct child *child)
     leaf_cache_set_signer(worker->leaves, NULL);
     link_free(worker->registry);
     link_free(worker->signer);
+    examinations_set_link(worker->examinations, NULL);
+    link_free(worker->examiner);
+    watch_free_all(worker);
+    examinations_free(worker->examinations);
     leaf_cache_free(worker->leaves);
     replica_free(worker->replica);
     resolver_free(worker->resolver);

@@ -33,10 +33,12 @@ struct worker {
     struct resolver *resolver;
     struct neighbours *neighbours;
     struct leaf_cache *leaves;
+    struct examinations *examinations;
+    LIST_HEAD(, watched_picture) pictures; /* with the examiner: see watch.c */
     struct replica *replica;
     struct page *page;
     SSL_CTX *origin_context, *client_context;
-    struct link *registry, *signer;
+    struct link *registry, *signer, *examiner;
     TAILQ_HEAD(, flow) flows;
     unsigned flow_count, flow_limit;
     LIST_HEAD(, client) clients[CLIENT_BUCKETS];

@@ -48,7 +48,7 @@ fi
 
 # Without root the lab runs everything as one user, in a user namespace.
 if [ "$(id -u)" -eq 0 ]; then
-    for user in _sekisho-signer _sekisho-worker _sekisho-registry; do
+    for user in _sekisho-signer _sekisho-worker _sekisho-registry _sekisho-examiner; do
         getent passwd "$user" >/dev/null ||
             useradd --system --user-group --no-create-home --home-dir /nonexistent \
                 --shell /usr/sbin/nologin "$user"

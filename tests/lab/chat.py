@@ -90,7 +90,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, reply):
         self.send_response(200 if reply else 404)
-        self.send_header("Content-Type", reply.media if reply else "text/plain")
+        if not reply or reply.media:
+            self.send_header("Content-Type", reply.media if reply else "text/plain")
         self.send_header("Transfer-Encoding", "chunked")
         for name, value in (reply.fields if reply else {}).items():
             self.send_header(name.replace("_", "-"), value)
@@ -130,7 +131,7 @@ class Chat:
     def clear(self):
         self.replies = {}   # of the small origin, by path below /origin/
         self.posted = []    # bodies that it got
-        self.scripts = {}   # of the WebSocket servers: what a visitor of .../say/NAME is sent
+        self.scripts = {}   # of the WebSocket servers: what a visitor of .../say/NAME is sent; a float waits
         self.closed = []    # codes with which WebSockets ended
 
     # --- messages in files, and from the small origin ---
@@ -162,7 +163,7 @@ class Chat:
         with contextlib.suppress(websockets.ConnectionClosed):
             if what == "say":
                 for part in self.scripts[name]:
-                    await socket.send(part)
+                    await (asyncio.sleep(part) if isinstance(part, float) else socket.send(part))
             elif what == "close":
                 await socket.recv()
                 await socket.close(int(name), "so it is")

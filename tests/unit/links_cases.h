@@ -93,6 +93,7 @@ static const struct link_case spellings[] = {
     {"https://ｅｖｉｌ．example．jp/a", E},
     {"https://evil。example。jp/a", E},
     {"https://evil｡example｡jp/a", E},
+    {"https://ｅｖｉｌ．ｅｘａｍｐｌｅ．ｊｐ．/a", E},
     {"evil。example。jp/a", "evil.example.jp/a"},
     {"https：／／evil.example.jp/a", E},
     {"https://evil.example.jp/ａ", E " https://evil.example.jp/ https://evil.example.jp/%EF%BD%81"},
@@ -197,6 +198,7 @@ static const struct link_case nothing[] = {
     {"https://", ""},
     {"https:// example", ""},
     {"https://intranet/a", ""},
+    {"https://ｉｎｔｒａｎｅｔ．/a", ""},
     {"https://[::1", ""},
     {"http: and https: are schemes", ""},
     {"https://-/ https://./ https://@/ https://:80/", ""},
@@ -224,7 +226,6 @@ static const struct link_case missed[] = {
     {"https://i\u2764.ws/", ""},       /* symbols: IDNA 2008 has none */
     {"taro@evil.example.jp/a", ""},    /* user information without a scheme */
     {"pj.elpmaxe.live//:sptth", "pj.elpmaxe.live//:sptth"}, /* written backwards */
-    {"h\0t\0t\0p\0", ""},                                   /* UTF-16 */
     {"https://evil.example.jp/a|b", E}, /* the bar ends it: another path, same host */
     {"https://evil.example.jp/a?x=\xef\xbc\xa1",
      "https://evil.example.jp/a?x=A https://evil.example.jp/a?x= "

@@ -53,7 +53,7 @@ def other_ca(lab):
 
 def steady(lab, workers=2):
     """Waits until the parent has exactly its children, all alive, and gives their number."""
-    wait_for(lambda: len(children(lab)) == workers + 2 and "Z" not in children(lab).values(), 20,
+    wait_for(lambda: len(children(lab)) == workers + 3 and "Z" not in children(lab).values(), 20,
              lambda: "the old processes to go: %r" % children(lab))
 
 
@@ -288,7 +288,7 @@ def starts_with_the_rights_of_its_unit(lab):
     for path in [folder] + [os.path.join(folder, name) for name in os.listdir(folder)]:
         facts = os.stat(path)
         equal((facts.st_uid, stat.S_IMODE(facts.st_mode) & 0o077), (owner, 0), path)
-    for role in ("signer", "worker", "registry"):
+    for role in ("signer", "worker", "registry", "examiner"):
         with open("/proc/%d/status" % lab.gateway.pids(role)[0], encoding="ascii") as file:
             text = file.read()
         check(re.search(r"CapEff:\s+0+\n", text) and re.search(r"CapPrm:\s+0+\n", text)

@@ -14,20 +14,24 @@ import os
 import re
 import signal
 import sqlite3
+import ssl
+import struct
 import subprocess
 import time
 import urllib.parse
 import zlib
 
 from browser import Browser
-from case import NAVIGATE, Skip, blocked, case, check, equal, reached
+from case import NAVIGATE, Skip, blocked, call, case, check, equal, reached
 from chat import HOST, Desk, Reply, code, message
+from gateway import SERVICES
 from lab import build_folder
-from network import CLIENTS
+from network import CLIENTS, GATEWAY_LAN4
 from processes import wait_for
+from tlsclient import TlsClient
 
 EHR = "ehr.example-clinic.jp"
-LINK = "https://%s/echo?karte=20261101&b=2" % EHR
+LINK = "https://%s/index.html?karte=20261101&b=2" % EHR
 OTHER = "https://%s/alt" % EHR      # another path of the same host
 STREAM = int(os.environ.get("LAB_STREAM_MB", "300"))
 TWO_ROOMS = {"policy": {"scope": "room"}, 'room "診察室2"': {"clients": ["192.168.10.22", "fd00:10::22"]}}
@@ -154,7 +158,8 @@ def page_says_when_and_through_which_service(lab):
         page = lab.curl("phone", *NAVIGATE, "-H", "Accept-Language: " + language, LINK).text
         check(label in page and "遠隔診療ラボ" in page, language, page)
         after = re.sub(r"<[^>]*>", " ", page[page.index(label) + len(label):])
-        clocks = [time.strftime("%H:%M", time.localtime(seen + shift)) for shift in (-60, 0)]
+        clocks = [time.strftime("%Y-%m-%d %H:%M:%S JST", time.gmtime(seen + 9 * 3600 - back))
+                  for back in range(4)]
         check(any(clock in after[:60] for clock in clocks), after[:60], clocks)
     record = lab.collector.wait(event="block", reason="patient-link")
     check(record["incident"].lstrip("#") in lab.gateway.sekisho("incidents"), record)
@@ -164,8 +169,8 @@ def page_says_when_and_through_which_service(lab):
 def chromium_is_stopped_at_the_link(lab):
     lab.chat.put("feed.json", message(LINK))
     with Browser(lab, "clinician") as browser:
-        equal(browser.get(LINK), None)
-        check("echo" in browser.text(), browser.text())
+        equal(browser.get(LINK + "&typed"), None)
+        equal(browser.text("#ehr"), "電子カルテ")
         equal(browser.get("https://%s/" % HOST), None)
         check(browser.fetch("/gzip/feed.json").startswith("200 "), "the poll")
         is_learned(lab)
@@ -174,8 +179,54 @@ def chromium_is_stopped_at_the_link(lab):
         check(record["incident"].lstrip("#") in browser.text() and "遠隔診療ラボ" in browser.text(),
               browser.text())
         browser.screenshot(os.path.join(build_folder(), "lab", "screens", "block-page-learned.png"))
-        equal(browser.get(OTHER), None)
-        check("alt" in browser.text(), browser.text())
+        equal(browser.get(LINK + "&typed"), None)
+        equal(browser.text("#ehr"), "電子カルテ")
+
+
+@case({"policy": {"linger": "1s"}})
+def before_during_and_after_a_call(lab):
+    """The page of a call makes unknown destinations suspicious; the patient's link needs no call."""
+    patient_sends(lab)
+    is_learned(lab)
+    stopped(lab)
+    call(lab)
+    stopped(lab)
+    passes(lab, OTHER)
+    lab.collector.wait(10, event="consultation-off")
+    stopped(lab)
+
+
+@case()
+def every_way_to_the_link(lab):
+    """Plain http, IPv6, HTTP through the proxy and CONNECT; as navigation and as a page's subresource."""
+    plain, named = "http://%s/index.html?plain" % EHR, "%s/index.html?named" % EHR
+    lab.chat.put("feed.json", message(LINK + " " + plain + " " + named))
+    reached(lab, lab.curl("clinician", "-6", "https://%s/plain/feed.json" % HOST))
+    for link in (LINK, plain, "https://" + named, "http://" + named):
+        is_learned(lab, link)
+        proxy = ["--proxy", "http://%s:8080" % GATEWAY_LAN4]
+        for words in (["-4"], ["-6"], proxy, ["-X", "POST", "-d", "x"],
+                      ["-H", "Sec-Fetch-Mode: no-cors", "-H", "Sec-Fetch-Dest: image"]):
+            equal(lab.curl("phone", *words, link).status, 403, link, words)
+    check(not [r for r in lab.collector.records(event="block") if r["reason"] != "patient-link"])
+    passes(lab, plain.replace("http:", "https:"))
+
+
+@case({"policy": {"mode": "observe"}})
+def observed_only(lab):
+    patient_sends(lab)
+    is_learned(lab)
+    passes(lab)
+    record = lab.collector.wait(event="would-block", reason="patient-link")
+    equal(record["from"], "learned:telemed", record)
+
+
+@case()
+def chat_over_plain_http(lab):
+    lab.chat.put("feed.json", message(LINK))
+    reached(lab, lab.curl("clinician", "http://%s/plain/feed.json" % HOST))
+    is_learned(lab)
+    stopped(lab)
 
 
 @case({"policy": {"learned-by": "host"}})
@@ -234,6 +285,39 @@ def link_in_chunks(lab):
     equal(poll(lab, "/origin/bytes").body, content)
     is_learned(lab)
     stopped(lab)
+
+
+@case()
+def link_in_every_kind_of_text(lab):
+    """By the declared type."""
+    kinds = {
+        "application/json": b'{"t":"%s"}', "application/json; charset=utf-8": b'{"t":"%s"}',
+        "application/vnd.api+json": b'{"t":"%s"}', "application/x-ndjson": b'{"t":"%s"}\n',
+        "text/plain": b"%s", "text/xml": b"<t>%s</t>", "application/xmpp+xml": b"<t>%s</t>",
+        "multipart/mixed; boundary=b": b"--b\r\n\r\n%s\r\n--b--\r\n",
+        "application/json-seq": b'\x1e{"t":"%s"}\n', "application/stream+json": b'{"t":"%s"}\n',
+    }
+    equal(missed_kinds(lab, kinds), [])
+
+
+@case()
+def link_in_text_that_is_not_declared(lab):
+    """A script reads the message whatever its type says; what the bytes say counts."""
+    equal(missed_kinds(lab, {"": b'{"t":"%s"}', "application/octet-stream": b'{"t":"%s"}',
+                             "binary/octet-stream": b"%s"}), [])
+
+
+def missed_kinds(lab, kinds):
+    missed = []
+    for number, (media, form) in enumerate(kinds.items()):
+        link = "%s-kind%d" % (LINK, number)
+        lab.chat.replies["kind"] = Reply([form % link.encode()], media=media)
+        poll(lab, "/origin/kind", "-H", "Sec-Fetch-Mode: cors", "-H", "Sec-Fetch-Dest: empty")
+        try:
+            is_learned(lab, link, seconds=0.5)
+        except AssertionError:
+            missed.append(media)
+    return missed
 
 
 @case()
@@ -415,6 +499,113 @@ def link_in_compressed_frames(lab):
         stopped(lab, link, clients=("phone",))
 
 
+UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+HOSTILE_CHAT = SERVICES + """
+service "hostile" {
+    title = "行儀の悪いサービス"
+    inspect = { "hostile.example-clinic.jp" }
+    chat = { "hostile.example-clinic.jp" }
+    reviewed = "2026-11-01"
+    policy-url = "https://hostile.example-clinic.jp/policy"
+}
+"""
+
+
+def frame(first, payload, length=None):
+    """A frame of a server. `length`: the bytes that say how long it is, where they lie."""
+    if length is None:
+        size = len(payload)
+        length = (bytes([size]) if size < 126 else b"\x7e" + struct.pack("!H", size) if size < 65536
+                  else b"\x7f" + struct.pack("!Q", size))
+    return bytes([first]) + length + payload
+
+
+def upgraded(lab, frames, extension=b"", seconds=5):
+    """What a client gets behind the head of a WebSocket whose server sends these bytes with its answer."""
+    hostile = lab.misbehaving["hostile"]
+    hostile.answer = UPGRADE + extension + b"\r\n" + frames
+    client = TlsClient(lab.network.connect("clinician", lab.address(hostile.host), 443, timeout=seconds),
+                       hostile.host, lab.trust("clinic")).handshake()
+    client.send(b"GET /chat HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n"
+                % (hostile.host.encode(), extension))
+    data = b""
+    with contextlib.suppress(OSError, ssl.SSLError):
+        while more := client.receive():
+            data += more
+    client.close()
+    head, _, rest = data.partition(b"\r\n\r\n")
+    return head, rest
+
+
+@case(services=HOSTILE_CHAT)
+def frames_with_the_first_answer(lab):
+    """The server's first message lies in the same segment as its 101."""
+    frames = frame(0x81, b"hello") + frame(0x01, LINK[:9].encode()) + frame(0x89, b"") \
+        + frame(0x80, LINK[9:].encode()) + frame(0x88, b"\x03\xe8")
+    head, rest = upgraded(lab, frames)
+    check(head.startswith(b"HTTP/1.1 101"), head)
+    equal(rest, frames)
+    lab.collector.wait(event="learned", url_sha256=digest(LINK), service="hostile")
+    stopped(lab, service="hostile")
+
+
+@case(services=HOSTILE_CHAT, seconds=60)
+def frames_that_break_the_protocol(lab):
+    """What two parsers could read differently ends the connection, and what stood before is learned."""
+    deflate = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    bad = {
+        "reserved bit": (frame(0xc1, b"x"), b""),
+        "opcode": (frame(0x83, b"x"), b""),
+        "masked": (frame(0x81, b"", b"\x81abcdx"), b""),
+        "long control": (frame(0x89, b"x" * 126), b""),
+        "split control": (frame(0x09, b"x"), b""),
+        "nothing to continue": (frame(0x80, b"x"), b""),
+        "size too long": (frame(0x81, b"", b"\x7f" + b"\xff" * 8), b""),
+        "size not minimal": (frame(0x81, b"x", b"\x7e\0\x01"), b""),
+        "not UTF-8": (frame(0x81, b"\xff\xfe"), b""),
+        "not deflated": (frame(0xc1, b"\xff" * 40), deflate),
+        "close code": (frame(0x88, b"\x03\xed"), b""),
+    }
+    for number, (what, (frames, extension)) in enumerate(bad.items()):
+        lab.collector.clear()
+        link = "%s&bad=%d" % (LINK, number)
+        first = frame(0x81, link.encode())
+        head, rest = upgraded(lab, first + frames + frame(0x81, b"after"), extension)
+        check(b"after" not in rest, what, rest)
+        lab.collector.wait(event="learned", url_sha256=digest(link))
+        wait_for(lambda: [r for r in lab.collector.records() if r.get("reason") == "bad-response"], 5,
+                 lambda what=what: "a record of " + what)
+    head, _ = upgraded(lab, frame(0x81, b"x"), b"Sec-WebSocket-Extensions: unknown-extension\r\n")
+    check(not head.startswith(b"HTTP/1.1 101"), "an extension that nobody can read: %r" % head)
+
+
+@case(services=HOSTILE_CHAT, seconds=120)
+def bombs_stay_flat(lab):
+    """Compressed zeros, as a body and as a message: passed on, not unpacked into memory."""
+    size = 256 * 1024 * 1024
+    packer, raw = zlib.compressobj(9, wbits=31), zlib.compressobj(9, wbits=-15)
+    block = bytes(1 << 20)
+    body = b"".join(packer.compress(block) for _ in range(size >> 20)) + packer.flush()
+    text = b"".join(raw.compress(block) for _ in range(size >> 20)) + raw.flush(zlib.Z_SYNC_FLUSH)[:-4]
+    patient_sends(lab, LINK + "&warm")
+    workers = lab.gateway.pids("worker")
+    before = {pid: resident(pid)[0] for pid in workers}
+    lab.chat.replies["bomb"] = Reply([body], Content_Encoding="gzip")
+    answer = lab.curl("clinician", "https://%s/origin/bomb" % HOST)
+    equal((answer.exit, answer.body == body), (0, True), answer.exit, len(answer.body))
+    frames = frame(0xc2, text) + frame(0x88, b"\x03\xe8")
+    _, rest = upgraded(lab, frames, b"Sec-WebSocket-Extensions: permessage-deflate\r\n", 30)
+    check(rest == frames, len(rest), len(frames))
+    if "ASAN_OPTIONS" not in os.environ:
+        grown = {pid: resident(pid)[1] - before[pid] for pid in workers}
+        check(max(grown.values()) < 8 * 1024 * 1024, "grown by", grown)
+    patient_sends(lab)
+    is_learned(lab)
+    stopped(lab)
+
+
 SIZES = (0, 1, 2, 125, 126, 127, 1023, 4096, 16383, 16384, 16385, 32768, 65535, 65536, 65537, 70000)
 
 
@@ -468,9 +659,9 @@ def websocket_closes_as_it_was_closed(lab):
             await socket.close(number, "enough")
     for number in (1000, 1011, 4002):
         equal(asyncio.run(server_closes(number)), (number, "so it is"))
-        lab.chat.closed.clear()
         asyncio.run(client_closes(number))
-        wait_for(lambda number=number: lab.chat.closed == [number], 5, lambda: lab.chat.closed)
+        wait_for(lambda number=number: lab.chat.closed == [number] * 2, 5, lambda: lab.chat.closed)
+        lab.chat.closed.clear()
 
 
 # --- where a link leads ---
@@ -505,6 +696,64 @@ def redirect_from_a_learned_link(lab):
     stopped(lab, target)
 
 
+def leads_on(lab, answers):
+    """Of a released link of the patient's, answered in each of these ways: the targets not learned."""
+    hostile = lab.misbehaving["hostile"]
+    link = "https://%s/a/start" % hostile.host
+    patient_sends(lab, link)
+    is_learned(lab, link)
+    lab.gateway.sekisho("release", link, "--for", "5m", "--reason", "確認", "--by", "山田")
+    time.sleep(0.1)
+    missed = []
+    for number, (head, body, target) in enumerate(answers):
+        target = target % number
+        hostile.answer = (b"HTTP/1.1 %s\r\nContent-Length: %d\r\nContent-Type: text/html\r\n\r\n%s" % (
+            (head.replace("%d", str(number))).encode(), len(body) and len(body.replace("%d", str(number))),
+            body.replace("%d", str(number)).encode()))
+        check(opens(lab, link).status in (200, 302), head)
+        try:
+            is_learned(lab, target, kind="redirect", seconds=1)
+        except AssertionError:
+            missed.append((head, body, target))
+    return missed
+
+
+@case(seconds=60)
+def every_redirect_from_a_learned_link(lab):
+    host = lab.misbehaving["hostile"].host
+    equal(leads_on(lab, [
+        ("302 Found\r\nLocation: https://%s/x?%%d" % EHR, "", "https://" + EHR + "/x?%d"),
+        ("302 Found\r\nLocation: //%s/x?%%d" % EHR, "", "https://" + EHR + "/x?%d"),
+        ("302 Found\r\nLocation: http://%s:8080/x?%%d" % EHR, "", "http://" + EHR + ":8080/x?%d"),
+        ("302 Found\r\nLocation: /next?%d", "", "https://" + host + "/next?%d"),
+        ("302 Found\r\nLocation: next?%d", "", "https://" + host + "/a/next?%d"),
+        ("302 Found\r\nLocation: ../next?%d", "", "https://" + host + "/next?%d"),
+        ("302 Found\r\nLocation: ?%d", "", "https://" + host + "/a/start?%d"),
+        ("302 Found\r\nLocation: https://%s/x?%%d#part" % EHR, "", "https://" + EHR + "/x?%d"),
+    ]), [])
+
+
+@case()
+def refresh_from_a_learned_link(lab):
+    host = lab.misbehaving["hostile"].host
+    equal(leads_on(lab, [
+        ("200 OK\r\nRefresh: 0; url=https://%s/x?%%d" % EHR, "<p>", "https://" + EHR + "/x?%d"),
+        ("200 OK\r\nRefresh: 0;URL='https://%s/x?%%d'" % EHR, "<p>", "https://" + EHR + "/x?%d"),
+        ("200 OK\r\nRefresh: 1, https://%s/x?%%d" % EHR, "<p>", "https://" + EHR + "/x?%d"),
+        ("200 OK\r\nRefresh: 0; url=/next?%d", "<p>", "https://" + host + "/next?%d"),
+    ]), [])
+
+
+@case()
+def meta_refresh_from_a_learned_link(lab):
+    equal(leads_on(lab, [
+        ("200 OK", '<html><head><meta http-equiv="refresh" content="0; url=https://%s/x?%%d">' % EHR,
+         "https://" + EHR + "/x?%d"),
+        ("200 OK", "<META content='1;URL=https://%s/x?%%d' HTTP-EQUIV=Refresh>" % EHR,
+         "https://" + EHR + "/x?%d"),
+    ]), [])
+
+
 # --- how long, how far ---
 
 @case(deaths=True)
@@ -531,6 +780,32 @@ def learned_survives_kills_and_restarts(lab):
     lab.gateway.start()
     stopped(lab, times=12)
     passes(lab, OTHER)
+
+
+@case(seconds=60)
+def reload_within_a_chat(lab):
+    """
+    A WebSocket lives on in a worker of before the reload: what it learns, the new workers know. A
+    connection that was kept alive there knows what the new ones learn.
+    """
+    lab.chat.scripts["late"] = ["hello", 3.0, LINK]
+    kept = TlsClient(lab.network.connect("phone", lab.address(EHR), 443), EHR,
+                     lab.trust("clinic")).handshake()
+    equal(kept.get(EHR, "/alt", close=False)[0], 200)
+
+    async def listen():
+        async with lab.chat.connect("clinician", "/ws/say/late") as socket:
+            equal(await asyncio.wait_for(socket.recv(), 10), "hello")
+            equal(lab.gateway.reload()[0], 0)
+            patient_sends(lab, LINK + "&new", client="other")
+            is_learned(lab, LINK + "&new")
+            target = (LINK + "&new").partition(EHR)[2]
+            with contextlib.suppress(EOFError, OSError, ssl.SSLError):  # it may have been closed
+                equal(kept.get(EHR, target)[0], 403)
+            equal(await asyncio.wait_for(socket.recv(), 10), LINK)
+    asyncio.run(listen())
+    is_learned(lab)
+    stopped(lab, times=8)
 
 
 @case({"policy": {"learned-for": "4s"}})
