@@ -10,8 +10,9 @@
 
 #include "filters/memory.h"
 
-#define BUCKETS 4096 /* a power of two */
-#define NONE    UINT16_MAX
+#define BUCKETS      4096 /* a power of two */
+#define NONE         UINT16_MAX
+#define PROLONG_PART 32 /* a link is prolonged when it gains this part of its time */
 
 enum { BY_URL, BY_HOST, TABLES };
 
@@ -25,6 +26,7 @@ struct learned_links {
     struct place places[LEARNED_MAX];
     uint16_t buckets[TABLES][BUCKETS];
     size_t oldest; /* the place that is used next */
+    uint64_t pushed_out;
 };
 
 const char *learned_kind_name(enum learned_kind kind)
@@ -109,7 +111,8 @@ bool learned_links_add(struct learned_links *links, const struct learned_link *l
         struct learned_link *known = &links->places[index].link;
         if ((known->kind == LEARNED_TYPED) != (link->kind == LEARNED_TYPED))
             return false; /* who was first decides */
-        if (known->until >= link->until)
+        /* A history that is fetched again and again is not news each time. */
+        if (known->until + (link->until - now) / PROLONG_PART >= link->until)
             return false;
         known->until = link->until;
         return true;
@@ -117,12 +120,19 @@ bool learned_links_add(struct learned_links *links, const struct learned_link *l
     if (index == NONE) {
         index = (uint16_t)links->oldest;
         links->oldest = (links->oldest + 1) % LEARNED_MAX;
+        if (links->places[index].used && links->places[index].link.until > now)
+            links->pushed_out++;
     }
     if (links->places[index].used)
         unchain(links, index);
     links->places[index].link = *link;
     chain(links, index);
     return true;
+}
+
+uint64_t learned_links_pushed_out(const struct learned_links *links)
+{
+    return links->pushed_out;
 }
 
 static const struct learned_link *find_in(const struct learned_links *links, int table,

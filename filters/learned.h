@@ -44,11 +44,15 @@ struct learned_links *learned_links_new(void);
 void learned_links_free(struct learned_links *links);
 
 /*
- * Adds a link, or prolongs it. False when there is nothing new to tell others: it was known until
- * the same second, or it is the echo of a link that was typed first. What came from outside first
- * stays so, whoever types it later.
+ * Adds a link, or prolongs it. False when there is nothing new to tell others: it was known for
+ * nearly as long, or it is the echo of a link that was typed first. What came from outside first
+ * stays so, whoever types it later. When all places are taken the oldest link goes, not the new
+ * one: what is opened is what came last, and a flood sent ahead must not shut it out.
  */
 bool learned_links_add(struct learned_links *links, const struct learned_link *link, int64_t now);
+
+/* How many links that were still in force have had to make room for newer ones. */
+uint64_t learned_links_pushed_out(const struct learned_links *links);
 
 /*
  * The link that came to `scope` from outside and has this URL, or this host (with `by_host`, or

@@ -60,6 +60,20 @@ static bool has_scheme(struct span reference)
            colon < span_index(reference, '?') && colon < span_index(reference, '#');
 }
 
+static bool is_slash(char byte)
+{
+    return byte == '/' || byte == '\\'; /* WHATWG URL: the same in http and https */
+}
+
+static size_t leading_slashes(struct span text)
+{
+    size_t count = 0;
+
+    while (count < text.size && count < 2 && is_slash(text.data[count]))
+        count++;
+    return count;
+}
+
 bool url_resolve(const struct url *base, struct span reference, char text[URL_NORMAL_MAX],
                  struct url *url)
 {
@@ -70,18 +84,21 @@ bool url_resolve(const struct url *base, struct span reference, char text[URL_NO
     struct span query = span_from(rest, span_index(rest, '?'));
     struct span own = span_first(rest, rest.size - query.size);
 
-    if (has_scheme(reference))
+    if (leading_slashes(reference) == 0 && has_scheme(reference))
         return url_parse(reference, url);
-    if (span_starts(reference, SPAN("//"))) {
+    if (leading_slashes(own) == 2) {
+        while (leading_slashes(rest) > 0) /* however many, a host follows */
+            rest = span_from(rest, 1);
         put(&out, scheme);
+        put(&out, SPAN("//"));
         put(&out, rest);
         return !out.full && url_parse((struct span){text, out.size}, url);
     }
     *url = *base;
     if (own.size == 0) {
         put(&out, path);
-    } else if (own.data[0] == '/') {
-        put_without_dots(&out, own);
+    } else if (is_slash(own.data[0])) {
+        put_without_dots(&out, own); /* its first byte becomes a slash */
     } else {
         char merged[URL_NORMAL_MAX];
         struct text joined = {.data = merged};

@@ -67,7 +67,7 @@ static void take_head(struct data_url_scanner *scanner, char byte,
     if (byte == ',' && head.size >= 7 &&
         span_equal_nocase(span_from(head, head.size - 7), SPAN(";base64"))) {
         scanner->state = DATA_URL_BODY;
-        scanner->bits = scanner->bit_count = 0;
+        scanner->bits = scanner->bit_count = scanner->escape = 0;
         scanner->piece_size = 0;
         handler->begin(context);
     } else if (byte == ',' || byte <= ' ' || byte == '"' || head.size == sizeof(scanner->head)) {
@@ -77,13 +77,50 @@ static void take_head(struct data_url_scanner *scanner, char byte,
     }
 }
 
+/* '0' to 'f', or -1. */
+static int hexadecimal_of(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    char lower = (char)(byte | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/*
+ * JSON that is made to stand in HTML writes '+', '/' and '=' as "\u00" and two digits. True while
+ * the byte belongs to such an escape; at its last digit *byte is what it stands for.
+ */
+static bool take_escape(struct data_url_scanner *scanner, char *byte)
+{
+    unsigned at = scanner->escape;
+    int digit = hexadecimal_of(*byte);
+
+    if (at == 0 || (at == 1 && *byte == '\\')) { /* JSON in JSON has more than one */
+        scanner->escape = *byte == '\\';
+        return *byte == '\\';
+    }
+    scanner->escape = 0;
+    if (at == 1 && (*byte == 'n' || *byte == 'r')) /* an escaped end of line */
+        return true;
+    if (at == 1 ? *byte != 'u' : at <= 3 ? *byte != '0' : digit < 0)
+        return false;
+    if (at < 5) {
+        scanner->escaped = (char)(digit * 16);
+        scanner->escape = at + 1;
+        return true;
+    }
+    *byte = (char)(scanner->escaped + digit);
+    return false;
+}
+
 static void take_body(struct data_url_scanner *scanner, char byte,
                       const struct data_url_handler *handler, void *context)
 {
-    int digit = digit_of(byte);
+    int digit;
 
-    if (byte == '\\' || byte == '\r' || byte == '\n')
+    if (take_escape(scanner, &byte) || byte == '\r' || byte == '\n')
         return;
+    digit = digit_of(byte);
     if (digit < 0) { /* padding ends it too */
         data_url_end(scanner, handler, context);
         return;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Finds pictures that stand in text as data: URLs (RFC 2397, base64 only), and decodes them as they
- * come. Text may be JSON: a backslash before a slash is passed over. Memory is fixed.
+ * come. Text may be JSON: a backslash before a slash is passed over, and "\u002b" in the picture is
+ * read. Memory is fixed.
  */
 #ifndef GATEWAY_DATA_URL_H
 #define GATEWAY_DATA_URL_H
@@ -23,6 +24,8 @@ struct data_url_scanner {
     size_t matched;
     char head[DATA_URL_HEADER];
     size_t head_size;
+    unsigned escape; /* of "\\u002b" in the body: which of its characters is next, 0 outside */
+    char escaped;    /* its last two digits as a byte */
     uint32_t bits;
     unsigned bit_count;
     uint8_t piece[DATA_URL_PIECE];

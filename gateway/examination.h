@@ -15,7 +15,7 @@
 #include "gateway/message.h"
 
 #define EXAMINATION_BYTES_MAX 8388608u  /* of one thing */
-#define EXAMINATIONS_MAX      32        /* under way in one worker */
+#define EXAMINATIONS_MAX      96        /* under way in one worker */
 #define EXAMINATIONS_BYTES    16777216u /* of all of them together */
 #define EXAMINATION_TIMEOUT   5000      /* ms from its end to the answer at the most */
 #define EXAMINATION_TEXTS_MAX 16        /* of one thing */

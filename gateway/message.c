@@ -16,7 +16,6 @@
 #include "gateway/log.h"
 
 #define MESSAGE_VERSION 1
-#define QUEUE_LIMIT     (4u << 20) /* bytes of unsent messages that a link holds at the most */
 
 struct message_header {
     uint16_t type;
@@ -299,7 +298,7 @@ int link_send(struct link *link, enum message_type type, const void *payload, si
             return sent > 0 ? 0 : -1;
     }
     struct queued *message;
-    if (link->queued + size + sizeof(*message) > QUEUE_LIMIT)
+    if (link->queued + size + sizeof(*message) > LINK_QUEUE_LIMIT)
         return -1;
     int passed = -1;
     if (fd >= 0 && (passed = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0)

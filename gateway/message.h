@@ -13,7 +13,8 @@
 
 #include "filters/learned.h"
 
-#define MESSAGE_MAX 16384 /* bytes of payload */
+#define MESSAGE_MAX      16384      /* bytes of payload */
+#define LINK_QUEUE_LIMIT (8u << 20) /* bytes of unsent messages that a link holds at the most */
 
 /*
  * X(symbol, smallest payload, largest payload, who sends it to whom). Payloads are the structs

@@ -2,6 +2,9 @@
 /* Declarative redirects: see refresh.h. */
 #include "gateway/refresh.h"
 
+/* Of one tag: a page of nothing but open quotes is not read to its end from each of them. */
+#define TAG_MAX 2048
+
 static bool is_blank(char byte)
 {
     return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\f' || byte == '\r';
@@ -45,12 +48,19 @@ struct span refresh_parse(struct span value)
     return span_trim(unquote(rest));
 }
 
+/* "content" is no part of "data-content". */
+static bool ends_attribute(char byte)
+{
+    return is_blank(byte) || byte == '/' || byte == '"' || byte == '\'';
+}
+
 /* The value of an attribute within a tag; empty without it. */
 static struct span attribute(struct span tag, struct span name)
 {
     for (size_t at = span_find_nocase(tag, name); at < tag.size; at = span_find_nocase(tag, name)) {
+        bool is_name = at > 0 && ends_attribute(tag.data[at - 1]);
         tag = skip(span_from(tag, at + name.size), is_blank);
-        if (tag.size == 0 || tag.data[0] != '=')
+        if (!is_name || tag.size == 0 || tag.data[0] != '=')
             continue;
         struct span value = skip(span_from(tag, 1), is_blank), bare = unquote(value);
         if (bare.data != value.data)
@@ -87,7 +97,7 @@ struct span refresh_find_meta(struct span html)
     for (size_t at = span_find_nocase(html, mark); at < html.size;
          at = span_find_nocase(html, mark)) {
         html = span_from(html, at + mark.size);
-        struct span tag = span_first(html, tag_end(html));
+        struct span tag = span_first(html, tag_end(span_first(html, TAG_MAX)));
         if (span_equal_nocase(span_trim(attribute(tag, SPAN("http-equiv"))), SPAN("refresh")))
             return attribute(tag, SPAN("content"));
     }

@@ -67,6 +67,8 @@ struct registry {
     uint32_t *scope_hashes; /* of the rows' scopes, side by side: a worker may know thousands */
     size_t scope_count;
     struct learned_links *learned;
+    uint64_t told_pushed_out;   /* of learned_links_pushed_out() */
+    int64_t tell_pushed_out_at; /* Unix seconds: not again before */
 
     struct stored_release *releases;
     size_t release_count;
@@ -116,7 +118,8 @@ void registry_broadcast(struct registry *registry, enum message_type type, const
 
 /* A sign of a call was seen. False when the message makes no sense. */
 bool registry_sign(struct registry *registry, const struct message_sign *sign);
-/* Whether what a worker sent is a terminated, printable text; and whether such a text is a scope. */
+/* Whether what a worker sent is a terminated, printable text; and whether such a text is a scope.
+ */
 bool registry_is_clean_text(const char *text, size_t size);
 bool registry_is_scope(const char *scope);
 bool registry_is_on(struct registry *registry, const char *scope, const char **service);
@@ -125,6 +128,8 @@ void registry_send_state(struct registry *registry, struct link *link);
 /* A link came in through a chat. False when the message makes no sense. */
 bool registry_learn(struct registry *registry, const struct message_learned *message);
 void registry_load_learned(struct registry *registry);
+/* Once more into a store that had failed. */
+void registry_keep_learned(struct registry *registry);
 void registry_send_learned(struct registry *registry, struct link *link);
 
 /* Grants a release: STORE_OK and in force everywhere, or STORE_FAILED and not at all. */

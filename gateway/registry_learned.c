@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The registry and the links that came in through a chat: kept, logged, told to every worker. */
+#include <stdio.h>
+
 #include "gateway/digest.h"
 #include "gateway/registry.h"
+
+#define TELL_EVERY 60 /* s between records of the same flood */
 
 /* Of the link itself only the hash is known, here as everywhere. */
 static void write_record(struct registry *registry, const struct learned_link *link)
@@ -20,6 +24,25 @@ static void write_record(struct registry *registry, const struct learned_link *l
     registry_write(registry, &record);
 }
 
+/* Somebody floods the chat: what he wants to be forgotten by it may have been. */
+static void tell_of_pushed_out(struct registry *registry, const char *service, int64_t now)
+{
+    uint64_t pushed_out = learned_links_pushed_out(registry->learned);
+    struct record record;
+    char text[96];
+
+    if (pushed_out == registry->told_pushed_out || now < registry->tell_pushed_out_at)
+        return;
+    snprintf(text, sizeof(text), "%llu learned links were pushed out by newer ones",
+             (unsigned long long)(pushed_out - registry->told_pushed_out));
+    registry->told_pushed_out = pushed_out;
+    registry->tell_pushed_out_at = now + TELL_EVERY;
+    record_init(&record, EVENT_ERROR);
+    record_set_text(&record, RECORD_SERVICE, service);
+    record_set_text(&record, RECORD_DETAIL, text);
+    registry_write(registry, &record);
+}
+
 bool registry_learn(struct registry *registry, const struct message_learned *message)
 {
     const struct learned_link *link = &message->link;
@@ -34,6 +57,8 @@ bool registry_learn(struct registry *registry, const struct message_learned *mes
         return false;
     if (bounded.until > longest)
         bounded.until = longest;
+    if (bounded.since > now)
+        bounded.since = now;
     bool known = learned_links_find(registry->learned, link->scope, link->url_sha256,
                                     link->host_sha256, false, now) != NULL;
     if (!learned_links_add(registry->learned, &bounded, now))
@@ -42,6 +67,7 @@ bool registry_learn(struct registry *registry, const struct message_learned *mes
     store_set_learned(registry->store, &bounded, now);
     if (!known)
         write_record(registry, &bounded);
+    tell_of_pushed_out(registry, bounded.service, now);
     return true;
 }
 
@@ -57,6 +83,18 @@ static void on_stored(void *context, const struct learned_link *link)
 void registry_load_learned(struct registry *registry)
 {
     store_list_learned(registry->store, registry_now() / 1000, on_stored, registry);
+}
+
+static void keep_one(void *context, const struct learned_link *link)
+{
+    struct registry *registry = context;
+
+    store_set_learned(registry->store, link, registry_now() / 1000);
+}
+
+void registry_keep_learned(struct registry *registry)
+{
+    learned_links_each(registry->learned, registry_now() / 1000, keep_one, registry);
 }
 
 static void send_one(void *context, const struct learned_link *link)

@@ -110,6 +110,7 @@ static void look_after_store(struct registry *registry, int64_t now)
     if (registry->store_failed) {
         registry->store_failed = false;
         registry_keep_consultations(registry, false);
+        registry_keep_learned(registry);
         log_info("the store works again");
     }
 }
@@ -143,6 +144,13 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 }
 
 /* --- workers --- */
+
+#define QUEUED_SIZE(type) (sizeof(type) + 64)
+_Static_assert(LEARNED_MAX *QUEUED_SIZE(struct message_learned) +
+                       REGISTRY_SCOPES * QUEUED_SIZE(struct message_consultation) +
+                       REGISTRY_RELEASES * QUEUED_SIZE(struct message_release) <
+                   LINK_QUEUE_LIMIT,
+               "a worker that begins hears everything, and that it was everything");
 
 static bool is_text(const char *text, size_t size)
 {

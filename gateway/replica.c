@@ -16,10 +16,19 @@
 #define UNSENT_SIGNS 16
 #define NUMBERS_LOW  30 /* incident numbers left when more are asked for */
 
+/* A flooded chat must not keep the registry, its store and the other workers busy. */
+#define LINKS_AT_ONCE 256
+#define LINKS_PER_MS  1
+
 struct waiting_record {
     STAILQ_ENTRY(waiting_record) next;
     size_t size;
     uint8_t packed[];
+};
+
+struct waiting_link {
+    STAILQ_ENTRY(waiting_link) next;
+    struct learned_link link;
 };
 
 struct release_list {
@@ -46,6 +55,10 @@ struct replica {
     STAILQ_HEAD(, waiting_record) waiting;
     size_t waiting_bytes;
     uint64_t dropped;
+    STAILQ_HEAD(, waiting_link) links; /* learned, and not told to the registry yet */
+    size_t link_count;
+    int64_t allowance;  /* how many may be told at once */
+    int64_t allowed_at; /* when that was counted */
 };
 
 struct replica *replica_new(int64_t linger)
@@ -56,6 +69,9 @@ struct replica *replica_new(int64_t linger)
     replica->consultations = consultations_new();
     replica->learned = learned_links_new();
     STAILQ_INIT(&replica->waiting);
+    STAILQ_INIT(&replica->links);
+    replica->allowance = LINKS_AT_ONCE;
+    replica->allowed_at = clock_monotonic();
     return replica;
 }
 
@@ -68,12 +84,23 @@ static void drop_oldest(struct replica *replica)
     free(oldest);
 }
 
+static void drop_link(struct replica *replica)
+{
+    struct waiting_link *oldest = STAILQ_FIRST(&replica->links);
+
+    STAILQ_REMOVE_HEAD(&replica->links, next);
+    replica->link_count--;
+    free(oldest);
+}
+
 void replica_free(struct replica *replica)
 {
     if (replica == NULL)
         return;
     while (!STAILQ_EMPTY(&replica->waiting))
         drop_oldest(replica);
+    while (!STAILQ_EMPTY(&replica->links))
+        drop_link(replica);
     consultations_free(replica->consultations);
     learned_links_free(replica->learned);
     free(replica->releases.rows);
@@ -152,7 +179,8 @@ void replica_record(struct replica *replica, const struct record *record)
 
 bool replica_has_waiting(const struct replica *replica)
 {
-    return !STAILQ_EMPTY(&replica->waiting) || replica->unsent_count > 0;
+    return !STAILQ_EMPTY(&replica->waiting) || !STAILQ_EMPTY(&replica->links) ||
+           replica->unsent_count > 0;
 }
 
 static bool send_sign(struct replica *replica, const struct message_sign *sign)
@@ -195,6 +223,7 @@ void replica_set_registry(struct replica *replica, struct link *registry)
     replica->in_snapshot = true;
     replica->incoming.count = 0;
     send_unsent_signs(replica);
+    replica_tell(replica);
     if (send_waiting(replica))
         tell_of_dropped(replica);
 }
@@ -293,8 +322,37 @@ static void take_learned(struct replica *replica, const struct learned_link *lin
 
 void replica_learn(struct replica *replica, const struct learned_link *link)
 {
-    if (learned_links_add(replica->learned, link, clock_unix()) && replica->registry != NULL)
-        link_send(replica->registry, MESSAGE_LEARNED, link, sizeof(*link), -1);
+    struct waiting_link *waiting;
+
+    if (!learned_links_add(replica->learned, link, clock_unix()))
+        return;
+    if (replica->link_count == LEARNED_MAX) /* it is out of the set by now, too */
+        drop_link(replica);
+    waiting = memory_allocate(1, sizeof(*waiting));
+    waiting->link = *link;
+    STAILQ_INSERT_TAIL(&replica->links, waiting, next);
+    replica->link_count++;
+    replica_tell(replica);
+}
+
+bool replica_tell(struct replica *replica)
+{
+    int64_t now = clock_monotonic();
+
+    replica->allowance += (now - replica->allowed_at) * LINKS_PER_MS;
+    if (replica->allowance > LINKS_AT_ONCE)
+        replica->allowance = LINKS_AT_ONCE;
+    replica->allowed_at = now;
+    if (replica->registry == NULL)
+        return true;
+    while (replica->allowance > 0 && !STAILQ_EMPTY(&replica->links)) {
+        const struct learned_link *link = &STAILQ_FIRST(&replica->links)->link;
+        if (link_send(replica->registry, MESSAGE_LEARNED, link, sizeof(*link), -1) != 0)
+            break;
+        drop_link(replica);
+        replica->allowance--;
+    }
+    return STAILQ_EMPTY(&replica->links);
 }
 
 bool replica_receive(struct replica *replica, enum message_type type, const void *payload)

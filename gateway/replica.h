@@ -37,8 +37,13 @@ void replica_standing(struct replica *replica, const char *scope, struct standin
 void replica_sign(struct replica *replica, const char *scope, const char *service,
                   const char *client);
 
-/* A link came in through a chat: it counts here at once and goes to the registry if it is new. */
+/*
+ * A link came in through a chat: it counts here at once and goes to the registry if it is new. Of a
+ * flood of them, and while there is no registry, some wait.
+ */
 void replica_learn(struct replica *replica, const struct learned_link *link);
+/* Sends what may be sent of them by now. False when it is to be called again soon. */
+bool replica_tell(struct replica *replica);
 
 /* A fresh incident number; 0 when none is left. */
 uint64_t replica_incident(struct replica *replica);

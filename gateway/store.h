@@ -23,11 +23,11 @@
     X(EVENT, "event")                                                                              \
     X(REASON, "reason")                                                                            \
     X(RULE, "rule")                                                                                \
-    X(ITEM, "item") X(CLIENT, "client") X(ROOM, "room") X(SERVICE, "service") X(DST, "dst")        \
-        X(SNI, "sni") X(HOST, "host") X(PATH, "path") X(URL_SHA256, "url_sha256")                  \
-            X(METHOD, "method") X(KIND, "kind") X(FROM, "source")                                  \
-                X(TYPE_DECLARED, "type_declared") X(TYPE_SNIFFED, "type_sniffed")                  \
-                    X(FILE_NAME, "file_name") X(DETAIL, "detail")
+    X(ITEM, "item")                                                                                \
+    X(CLIENT, "client") X(ROOM, "room") X(SERVICE, "service") X(DST, "dst") X(SNI, "sni")          \
+        X(HOST, "host") X(PATH, "path") X(URL_SHA256, "url_sha256") X(METHOD, "method")            \
+            X(KIND, "kind") X(FROM, "source") X(TYPE_DECLARED, "type_declared")                    \
+                X(TYPE_SNIFFED, "type_sniffed") X(FILE_NAME, "file_name") X(DETAIL, "detail")
 
 enum store_result {
     STORE_OK = 0,
@@ -112,7 +112,8 @@ typedef void store_consultation_row(void *context, const char *scope, const char
 enum store_result store_list_consultations(struct store *store, int64_t now,
                                            store_consultation_row *row, void *context);
 
-/* Keeps a learned link, known by hashes only; those that are over are forgotten on the way. */
+/* Keeps a learned link, known by hashes only; those that are over, or too many, are forgotten now
+ * and then. */
 enum store_result store_set_learned(struct store *store, const struct learned_link *link,
                                     int64_t now);
 /* Those in force at `now` (Unix seconds), oldest first. */

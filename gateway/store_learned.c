@@ -4,6 +4,8 @@
 
 #include "gateway/store_private.h"
 
+#define TRIM_EVERY 256 /* inserts: it reads the whole table */
+
 static enum store_result run_once(struct store *store, sqlite3_stmt *statement)
 {
     int step = sqlite3_step(statement);
@@ -17,16 +19,24 @@ static enum store_result run_once(struct store *store, sqlite3_stmt *statement)
     return result;
 }
 
+/* As many as the registry itself keeps: the rest would only slow its next start. */
+static enum store_result trim(struct store *store, int64_t now)
+{
+    sqlite3_stmt *statement = store->statements[STATEMENT_LEARNED_TRIM];
+
+    if (store->learned++ % TRIM_EVERY != 0)
+        return STORE_OK;
+    sqlite3_bind_int64(statement, 1, now);
+    sqlite3_bind_int64(statement, 2, LEARNED_MAX - 1);
+    return run_once(store, statement);
+}
+
 enum store_result store_set_learned(struct store *store, const struct learned_link *link,
                                     int64_t now)
 {
     sqlite3_stmt *statement;
 
-    if (store_ready(store) != STORE_OK)
-        return STORE_FAILED;
-    statement = store->statements[STATEMENT_LEARNED_TRIM];
-    sqlite3_bind_int64(statement, 1, now);
-    if (run_once(store, statement) != STORE_OK)
+    if (store_ready(store) != STORE_OK || trim(store, now) != STORE_OK)
         return STORE_FAILED;
     statement = store->statements[STATEMENT_LEARNED_SET];
     sqlite3_bind_text(statement, 1, link->scope, -1, SQLITE_STATIC);

@@ -41,13 +41,15 @@
     X(CONSULTATION_END, "DELETE FROM consultations WHERE scope = ?")                               \
     X(CONSULTATION_LIST,                                                                           \
       "SELECT scope, service, since, until FROM consultations WHERE until > ? ORDER BY since")     \
-    X(LEARNED_SET,                                                                                 \
-      "INSERT OR REPLACE INTO learned(scope, url_sha256, host_sha256, kind, since, until, service," \
-      " whole_host) VALUES(?, ?, ?, ?, ?, ?, ?, ?)")                                                              \
-    X(LEARNED_TRIM, "DELETE FROM learned WHERE until <= ?")                                        \
-    X(LEARNED_LIST,                                                                                \
-      "SELECT scope, url_sha256, host_sha256, kind, since, until, service, whole_host FROM learned"            \
-      " WHERE until > ? ORDER BY since")
+    X(LEARNED_SET, "INSERT OR REPLACE INTO learned(scope, url_sha256, host_sha256, kind, since, "  \
+                   "until, service,"                                                               \
+                   " whole_host) VALUES(?, ?, ?, ?, ?, ?, ?, ?)")                                  \
+    X(LEARNED_TRIM,                                                                                \
+      "DELETE FROM learned WHERE until <= ?"                                                       \
+      " OR until < (SELECT until FROM learned ORDER BY until DESC LIMIT 1 OFFSET ?)")              \
+    X(LEARNED_LIST, "SELECT scope, url_sha256, host_sha256, kind, since, until, service, "         \
+                    "whole_host FROM learned"                                                      \
+                    " WHERE until > ? ORDER BY since")
 
 enum store_statement {
 #define X(symbol, text) STATEMENT_##symbol,
@@ -68,6 +70,7 @@ struct store {
     int64_t retry_at, report_at; /* monotonic milliseconds */
     uint64_t next[STORE_COUNTERS];
     unsigned inserts; /* since the last trim */
+    unsigned learned; /* likewise */
     struct pending *pending, **pending_end;
     size_t pending_count;
     uint64_t pending_lost;

@@ -14,6 +14,9 @@
 #include "gateway/digest.h"
 #include "gateway/examination.h"
 #include "gateway/replica.h"
+#include "gateway/worker.h"
+
+#define TELL_UNSEEN 60000 /* ms between records of what could not be looked through */
 
 /* For whom something is learned: a watch may outlive its flow while a picture is examined. */
 struct learner {
@@ -49,18 +52,21 @@ static void learn(const struct learner *learner, enum learned_kind kind, const s
 {
     const struct policy *policy = &learner->worker->configuration->policy;
     struct span host = span_of(url->host);
-    struct learned_link link = {.kind = kind, .whole_host = whole_host, .since = clock_unix()};
+    struct learned_link link = {.kind = kind, .since = clock_unix()};
     char text[URL_NORMAL_MAX];
     size_t size = url_normalise(url->tls, host, url->port, url->target, text, sizeof(text));
 
     if (policy_service_by_host(policy, host) == learner->service)
         return; /* the service's own pages are no strangers */
-    digest_sha256((struct span){text, size}, link.url_sha256);
+    /* One that no request can have either, as far as the normal form goes, stands for its host. */
+    link.whole_host = whole_host || size == 0;
+    digest_sha256(size == 0 ? host : (struct span){text, size}, link.url_sha256);
     digest_sha256(host, link.host_sha256);
     link.until = link.since + policy->learned_for / 1000;
     snprintf(link.scope, sizeof(link.scope), "%s", learner->scope);
     snprintf(link.service, sizeof(link.service), "%s", learner->service->name);
     replica_learn(learner->worker->replica, &link);
+    worker_tell(learner->worker);
 }
 
 /* A bare host is the https page and the http page alike. */
@@ -105,6 +111,28 @@ static void on_link(void *context, const struct found_link *found)
                 found);
 }
 
+/* What could not be looked through may have held a link: the clinic's record says so. */
+static void tell_of_unseen(const struct learner *learner)
+{
+    struct worker *worker = learner->worker;
+    int64_t now = clock_monotonic();
+    struct record record;
+    char text[96];
+
+    worker->unseen++;
+    if (now < worker->tell_unseen_at)
+        return;
+    snprintf(text, sizeof(text),
+             "%u bodies, messages or pictures could not be looked through for links",
+             worker->unseen);
+    worker->unseen = 0;
+    worker->tell_unseen_at = now + TELL_UNSEEN;
+    record_init(&record, EVENT_ERROR);
+    record_set_text(&record, RECORD_SERVICE, learner->service->name);
+    record_set_text(&record, RECORD_DETAIL, text);
+    replica_record(worker->replica, &record);
+}
+
 /* --- pictures --- */
 
 static void on_code(void *context, const struct found_link *found)
@@ -124,7 +152,8 @@ static void on_examined(void *context, enum examination_status status, const str
 {
     struct watched_picture *picture = context;
 
-    (void)status; /* a picture that cannot be opened cannot be scanned by a telephone either */
+    if (status == EXAMINATION_OPAQUE) /* too large, too costly, or nobody there to open it */
+        tell_of_unseen(&picture->learner);
     for (size_t i = 0; i < count; i++) {
         struct link_scanner *scanner = link_scanner_new(on_code, &picture->learner);
         link_scanner_feed(scanner, texts[i].data, texts[i].size);
@@ -144,8 +173,10 @@ static void picture_begin(void *context)
     if (watch->side != WATCH_SERVICE || watch->picture != NULL)
         return;
     examination = examination_begin(worker->examinations, EXAMINATION_PICTURE, 0);
-    if (examination == NULL)
+    if (examination == NULL) {
+        tell_of_unseen(&watch->learner);
         return;
+    }
     watch->picture = memory_allocate(1, sizeof(*watch->picture));
     watch->picture->learner = watch->learner;
     watch->picture->examination = examination;
@@ -269,6 +300,7 @@ struct watch *watch_new_body(struct flow *flow, const struct service *service, e
         picture_begin(watch);
     watch->decoder = decoder_new_stream(content_encoding, on_decoded, watch);
     if (watch->decoder == NULL) {
+        tell_of_unseen(&watch->learner);
         watch_free(watch);
         return NULL;
     }
@@ -285,6 +317,8 @@ static void on_websocket(void *context, const struct websocket_event *event)
         text_feed(watch, event->bytes);
     else if (event->kind == WEBSOCKET_EVENT_MESSAGE)
         text_end(watch);
+    if (event->kind == WEBSOCKET_EVENT_MESSAGE && !event->whole)
+        tell_of_unseen(&watch->learner); /* longer than is given, or all of it given up */
 }
 
 struct watch *watch_new_websocket(struct flow *flow, const struct service *service,
@@ -305,8 +339,10 @@ bool watch_feed(struct watch *watch, const void *bytes, size_t size)
     enum websocket_error error;
 
     if (watch->websocket == NULL) {
-        if (!watch->given_up && decoder_feed(watch->decoder, bytes, size) != 0)
+        if (!watch->given_up && decoder_feed(watch->decoder, bytes, size) != 0) {
             watch->given_up = true;
+            tell_of_unseen(&watch->learner);
+        }
         return true;
     }
     error = websocket_feed(watch->websocket, bytes, size);

@@ -27,6 +27,7 @@
 
 #define ACCEPT_TURNS   64  /* connections taken in one turn of the loop */
 #define ACCEPT_PAUSE   100 /* ms at the descriptor limit */
+#define TELL_AGAIN     20  /* ms until learned links that wait are told */
 #define RESERVED_FILES 24  /* descriptors that are no connection's */
 #define FILES_PER_FLOW 4   /* two sockets, and a pipe while bytes are under way */
 
@@ -212,6 +213,20 @@ static unsigned count_flows(const struct configuration *configuration)
 
 /* --- the links --- */
 
+void worker_tell(struct worker *worker)
+{
+    if (!replica_tell(worker->replica) && worker->tell.at == 0)
+        deadline_set(&worker->tell, TELL_AGAIN);
+}
+
+static void on_tell(void *context)
+{
+    struct worker *worker = context;
+
+    worker_tell(worker);
+    end_loop_when_empty(worker);
+}
+
 static void become_whole(struct worker *worker)
 {
     if (worker->whole || !worker->has_key || !replica_is_whole(worker->replica))
@@ -310,6 +325,7 @@ static void worker_peer(struct child *child, enum role role, unsigned slot, int 
         link_free(worker->registry);
         worker->registry = link_new(worker->base, fd, on_registry, worker);
         replica_set_registry(worker->replica, worker->registry);
+        worker_tell(worker);
         end_loop_when_empty(worker);
     } else if (role == ROLE_SIGNER) {
         leaf_cache_set_signer(worker->leaves, NULL);
@@ -414,6 +430,7 @@ static int worker_start(struct child *child)
     worker->flow_limit = count_flows(configuration);
     deadline_init(&worker->accept_again, worker->base, on_accept_again, worker);
     deadline_init(&worker->drain, worker->base, on_drained, worker);
+    deadline_init(&worker->tell, worker->base, on_tell, worker);
     worker->acceptors =
         memory_allocate(configuration->listener_count + 1, sizeof(*worker->acceptors));
     for (size_t i = 0; i < configuration->listener_count; i++) {
@@ -443,6 +460,7 @@ static void worker_stop(struct child *child)
     free(worker->acceptors);
     deadline_clear(&worker->accept_again);
     deadline_clear(&worker->drain);
+    deadline_clear(&worker->tell);
     replica_set_registry(worker->replica, NULL);
     leaf_cache_set_signer(worker->leaves, NULL);
     link_free(worker->registry);

@@ -47,6 +47,9 @@ struct worker {
     bool accepting, draining;
     bool has_key, whole; /* what it takes to accept: the signer's key, the registry's state */
     struct deadline drain;
+    struct deadline tell; /* learned links that wait */
+    unsigned unseen;      /* what of a chat that could not be looked through */
+    int64_t tell_unseen_at;
     struct relay_pipe *idle_pipes;
     unsigned idle_pipe_count;
     uint8_t scratch[65536]; /* for one read, never kept */
@@ -55,6 +58,9 @@ struct worker {
 /* A connection ended: accept again if that had to pause, stop if that was the last one of a drain.
  */
 void worker_flow_ended(struct worker *worker);
+
+/* Tells the registry what was learned, now or as soon as it may be told. */
+void worker_tell(struct worker *worker);
 
 /* The client's entry, made if need be, with one more connection; NULL when it has its share. */
 struct client *client_enter(struct worker *worker, const struct address *address);

@@ -66,6 +66,10 @@ static void test_found(void **state)
     check("ddata:datadata:image/gif;base64,aGk= data:image/png;base64,aGV5\"", "[hi][hey]");
     check("data:image/png;base64,aGVs\nbG8=", "[hello]");
     check("data:image/webp;base64,", "[]");
+    /* '+' and '/' as JSON for HTML has them, also in JSON in JSON; '=' ends it */
+    check("data:image/png;base64,Pj4\\u002bPz8\\u002Fdd\\u003d\\u003d", "[>>>???u]");
+    check("data:image/png;base64,Pj4\\\\u002bPz8\\\\/", "[>>>???]");
+    check("data:image/png;base64,aGVs\\nbG8=", "[hello]");
 }
 
 static void test_not_found(void **state)

@@ -76,6 +76,11 @@ static void test_told_once(void **state)
     assert_non_null(find(links, "clinic", 1, 10, false, 150));
     assert_false(learned_links_add(links, &link, 60)); /* never shortened */
     assert_non_null(find(links, "clinic", 1, 10, false, 150));
+    later.until = 203; /* a thirty-second part of its time is no news, more is */
+    assert_false(learned_links_add(links, &later, 70));
+    later.until = 205;
+    assert_true(learned_links_add(links, &later, 70));
+    assert_non_null(find(links, "clinic", 1, 10, false, 204));
     learned_links_free(links);
 }
 
@@ -120,6 +125,8 @@ static void test_bound(void **state)
     for (unsigned i = 0; i < LEARNED_MAX + 100; i++) {
         struct learned_link link = make(i, i % 7, LEARNED_TEXT, 1000);
         assert_true(learned_links_add(links, &link, 10));
+        assert_int_equal(learned_links_pushed_out(links),
+                         i < LEARNED_MAX ? 0 : i - LEARNED_MAX + 1);
     }
     assert_null(find(links, "clinic", 99, 0, false, 10));
     assert_non_null(find(links, "clinic", 100, 0, false, 10));
@@ -131,6 +138,10 @@ static void test_bound(void **state)
     seen[0] = 0;
     learned_links_each(links, 1000, count, seen);
     assert_int_equal(seen[0], 0);
+    /* Over anyway: nothing is lost. */
+    struct learned_link last = make(7, 7, LEARNED_TEXT, 3000);
+    assert_true(learned_links_add(links, &last, 2000));
+    assert_int_equal(learned_links_pushed_out(links), 100);
     learned_links_free(links);
 }
 

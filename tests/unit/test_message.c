@@ -446,8 +446,8 @@ static void test_queue_is_bounded(void **state)
     other.link = sender;
 
     size_t bytes = fill(sender, &number);
-    assert_true(bytes > (3u << 20));
-    assert_true(bytes <= (4u << 20) + (size_t)room);
+    assert_true(bytes > LINK_QUEUE_LIMIT / 4 * 3);
+    assert_true(bytes <= LINK_QUEUE_LIMIT + (size_t)room);
     /* full is not dead: when the peer reads there is room again, and nothing is out of order */
     for (int round = 0; round < 3; round++) {
         fixture->end.wanted = fixture->end.count + 50;

@@ -37,6 +37,10 @@ static void test_meta(void **state)
     is(refresh_find_meta(SPAN("<meta charset=x><meta http-equiv=refresh content=5>")), "5");
     is(refresh_find_meta(SPAN("<meta name='a>b' http-equiv=refresh content='0;/z'>")), "0;/z");
     is(refresh_find_meta(SPAN("<meta http-equiv=content-type content=x>")), "");
+    is(refresh_find_meta(SPAN("<meta http-equiv=refresh data-content='9' content='0;/z'>")),
+       "0;/z");
+    is(refresh_find_meta(SPAN("<meta x-http-equiv=x http-equiv=refresh/content='0;/z'>")), "");
+    is(refresh_find_meta(SPAN("<meta content='0;/z'http-equiv='refresh'>")), "0;/z");
     is(refresh_find_meta(SPAN("<meta http-equiv=refresh")), "");
     is(refresh_find_meta(SPAN("<meta")), "");
     is(refresh_find_meta(SPAN("")), "");

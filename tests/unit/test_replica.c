@@ -14,6 +14,7 @@ struct message {
     enum message_type type;
     struct message_sign sign;
     struct record record;
+    unsigned number; /* of a learned link */
 };
 
 struct fixture {
@@ -44,6 +45,8 @@ static void on_registry_message(void *context, struct link *link, enum message_t
     message->type = type;
     if (type == MESSAGE_SIGN)
         memcpy(&message->sign, payload, size);
+    else if (type == MESSAGE_LEARNED)
+        memcpy(&message->number, payload, sizeof(message->number));
     else if (type == MESSAGE_RECORD)
         assert_true(record_unpack(payload, size, &message->record));
     else
@@ -533,7 +536,7 @@ static void test_records_wait_for_a_slow_registry(void **state)
 
     registry_comes(fixture);
     /* more than the socket and the link's queue hold, less than with the replica's own queue */
-    for (size_t bytes = 0; bytes < (4u << 20) + (3u << 18); sent++)
+    for (size_t bytes = 0; bytes < LINK_QUEUE_LIMIT + (3u << 18); sent++)
         bytes += send_record(fixture, sent, RECORD_VALUE);
     size_t heard = hear(fixture);
     assert_true(heard > 0 && heard < sent);
@@ -545,6 +548,88 @@ static void test_records_wait_for_a_slow_registry(void **state)
     assert_int_equal(before + heard, sent);
     for (size_t i = 0; i < heard; i++)
         assert_int_equal(number_of(&fixture->messages[i]), before + i);
+}
+
+/* --- learned links --- */
+
+static void learn(struct fixture *fixture, unsigned number)
+{
+    struct learned_link link = {.kind = LEARNED_TEXT, .scope = "clinic", .service = "telemed"};
+
+    link.since = clock_unix();
+    link.until = link.since + 1000;
+    memcpy(link.url_sha256, &number, sizeof(number));
+    memcpy(link.host_sha256, &number, sizeof(number));
+    replica_learn(fixture->replica, &link);
+}
+
+static bool is_learned(struct fixture *fixture, unsigned number)
+{
+    uint8_t digest[32] = {0};
+
+    memcpy(digest, &number, sizeof(number));
+    return learned_links_find(standing_of(fixture, "clinic").learned, "clinic", digest, digest,
+                              false, clock_unix()) != NULL;
+}
+
+/* What was learned while there was no registry reaches the other workers all the same. */
+static void test_links_wait(void **state)
+{
+    struct fixture *fixture = *state;
+
+    learn(fixture, 1);
+    learn(fixture, 2);
+    learn(fixture, 1);
+    assert_true(is_learned(fixture, 1));
+    assert_true(replica_has_waiting(fixture->replica));
+    assert_true(replica_tell(fixture->replica)); /* nothing can be done about it yet */
+    registry_comes(fixture);
+    assert_false(replica_has_waiting(fixture->replica));
+    assert_int_equal(hear(fixture), 2);
+    assert_int_equal(fixture->messages[0].number, 1);
+    assert_int_equal(fixture->messages[1].number, 2);
+    registry_goes(fixture);
+    registry_comes(fixture);
+    assert_int_equal(hear(fixture), 0);
+}
+
+/* A flood counts here at once, and is told at a pace that the registry bears, without a loss. */
+static void test_links_are_paced(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t heard, first;
+    int64_t start = clock_monotonic(), spent;
+    unsigned next = 0;
+
+    registry_comes(fixture);
+    for (unsigned i = 0; i < 600; i++)
+        learn(fixture, i);
+    assert_true(is_learned(fixture, 599));
+    first = hear(fixture);
+    spent = clock_monotonic() - start;
+    assert_true(first >= 256 && first <= 256 + (size_t)spent);
+    for (heard = first; heard > 0 || !replica_tell(fixture->replica); heard = hear(fixture)) {
+        for (size_t i = 0; i < heard; i++)
+            assert_int_equal(fixture->messages[i].number, next++);
+        loop_for(fixture->base, 10);
+        replica_tell(fixture->replica);
+    }
+    assert_int_equal(next, 600);
+    assert_true(clock_monotonic() - start >= 600 - 256);
+}
+
+/* However many wait for a registry, those that came last do. */
+static void test_links_are_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (unsigned i = 0; i < LEARNED_MAX + 10; i++)
+        learn(fixture, i);
+    registry_comes(fixture);
+    assert_true(hear(fixture) >= 256);
+    assert_int_equal(fixture->messages[0].number, 10);
+    assert_false(is_learned(fixture, 9));
+    assert_true(is_learned(fixture, LEARNED_MAX + 9));
 }
 
 int main(void)
@@ -566,6 +651,9 @@ int main(void)
         TEST(test_records_wait),
         TEST(test_records_are_bounded),
         TEST(test_records_wait_for_a_slow_registry),
+        TEST(test_links_wait),
+        TEST(test_links_are_paced),
+        TEST(test_links_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

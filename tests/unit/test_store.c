@@ -372,6 +372,33 @@ static void learned_links_survive(void **state)
     store_free(store);
 }
 
+static void count_learned(void *context, const struct learned_link *link)
+{
+    unsigned *rows = context;
+
+    assert_true(link->until > 1000 + 2000); /* the latest stay */
+    (*rows)++;
+}
+
+/* A flooded chat fills neither the disk nor the next start. */
+static void learned_links_are_bounded(void **state)
+{
+    struct store *store = open_store();
+    struct learned_link link = {.kind = LEARNED_TEXT, .scope = "clinic", .service = "telemed"};
+    unsigned rows = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < LEARNED_MAX + 2800; i++) {
+        memcpy(link.url_sha256, &i, sizeof(i));
+        link.since = i;
+        link.until = 1000 + i;
+        assert_int_equal(store_set_learned(store, &link, 1), STORE_OK);
+    }
+    assert_int_equal(store_list_learned(store, 1, count_learned, &rows), STORE_OK);
+    assert_true(rows >= LEARNED_MAX && rows <= LEARNED_MAX + 256);
+    store_free(store);
+}
+
 static void consultations_survive(void **state)
 {
     struct store *store = open_store();
@@ -590,23 +617,15 @@ static void damaged_pages_are_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(incident_comes_back),
-        TEST(no_query_is_kept),
-        TEST(list_is_newest_first),
-        TEST(old_incidents_are_removed),
-        TEST(would_block_by_host),
-        TEST(numbers_are_never_given_twice),
-        TEST(releases_survive_and_end),
-        TEST(consultations_survive),
-        TEST(learned_links_survive),
-        TEST(foreign_file_is_left_alone),
-        TEST(newer_layout_is_left_alone),
-        TEST(lacking_column_is_told),
-        TEST(garbage_is_told_and_comes_back),
-        TEST(missing_folder_is_told),
-        TEST(pending_is_bounded),
-        TEST(full_disk_is_survived),
-        TEST(locked_file_is_survived),
+        TEST(incident_comes_back),        TEST(no_query_is_kept),
+        TEST(list_is_newest_first),       TEST(old_incidents_are_removed),
+        TEST(would_block_by_host),        TEST(numbers_are_never_given_twice),
+        TEST(releases_survive_and_end),   TEST(consultations_survive),
+        TEST(learned_links_survive),      TEST(learned_links_are_bounded),
+        TEST(foreign_file_is_left_alone), TEST(newer_layout_is_left_alone),
+        TEST(lacking_column_is_told),     TEST(garbage_is_told_and_comes_back),
+        TEST(missing_folder_is_told),     TEST(pending_is_bounded),
+        TEST(full_disk_is_survived),      TEST(locked_file_is_survived),
         TEST(damaged_pages_are_survived),
     };
 

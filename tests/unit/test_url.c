@@ -136,6 +136,58 @@ static void test_decode(void **state)
     assert_int_equal(text[0], 0);
 }
 
+static void test_resolve(void **state)
+{
+    static const struct {
+        const char *reference, *normal;
+    } cases[] = {
+        {"https://evil.jp/x#y", "https://evil.jp/x"},
+        {"//evil.jp/x", "https://evil.jp/x"},
+        {"\\\\evil.jp\\x", "https://evil.jp/x"},
+        {"/\\evil.jp:8443/x", "https://evil.jp:8443/x"},
+        {"\\/evil.jp:8443", "https://evil.jp:8443/"},
+        {"////evil.jp?q", "https://evil.jp/?q"},
+        {"\\x", "https://good.jp/x"},
+        {"/x/../y", "https://good.jp/y"},
+        {"../../../y", "https://good.jp/y"},
+        {"y?//evil.jp", "https://good.jp/a/y?//evil.jp"},
+        {"?q=2", "https://good.jp/a/b?q=2"},
+        {"", "https://good.jp/a/b"},
+        {"./", "https://good.jp/a/"},
+    };
+    static const char *const nowhere[] = {"javascript:alert(1)", "//", "\\\\", "mailto:a@b.jp"};
+    static char text[URL_NORMAL_MAX];
+    struct url base, url;
+
+    (void)state;
+    assert_true(url_parse(SPAN("https://good.jp/a/b?c"), &base));
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_true(url_resolve(&base, span_of(cases[i].reference), text, &url));
+        assert_normal(&url, cases[i].normal);
+    }
+    for (size_t i = 0; i < COUNT(nowhere); i++)
+        assert_false(url_resolve(&base, span_of(nowhere[i]), text, &url));
+}
+
+/* What does not fit is nowhere, wherever its bytes come from. */
+static void test_resolve_long(void **state)
+{
+    static char text[URL_NORMAL_MAX], reference[URL_NORMAL_MAX + 2];
+    struct url base, url;
+
+    (void)state;
+    memset(reference, 'a', sizeof(reference));
+    assert_true(url_parse(SPAN("https://good.jp/a/b"), &base));
+    assert_false(url_resolve(&base, (struct span){reference, sizeof(reference)}, text, &url));
+    assert_true(url_resolve(&base, (struct span){reference, URL_NORMAL_MAX - 3}, text, &url));
+    assert_int_equal(url.target.size, URL_NORMAL_MAX);
+    reference[0] = '/';
+    assert_true(url_resolve(&base, (struct span){reference, URL_NORMAL_MAX}, text, &url));
+    assert_false(url_resolve(&base, (struct span){reference, URL_NORMAL_MAX + 1}, text, &url));
+    reference[1] = '\\';
+    assert_false(url_resolve(&base, (struct span){reference, URL_NORMAL_MAX}, text, &url));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +195,8 @@ int main(void)
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_normalise_needs_room),
         cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_resolve_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,14 +8,12 @@ import asyncio
 import base64
 import contextlib
 import gzip
-import hashlib
 import json
 import os
 import re
 import signal
 import sqlite3
 import ssl
-import struct
 import subprocess
 import time
 import urllib.parse
@@ -24,72 +22,15 @@ import zlib
 from browser import Browser
 from case import NAVIGATE, Skip, blocked, call, case, check, equal, reached
 from chat import HOST, Desk, Reply, code, message
-from gateway import SERVICES
 from lab import build_folder
-from network import CLIENTS, GATEWAY_LAN4
+from learned import (EHR, LINK, OTHER, digest, is_learned, nothing_learned, opens, passes,
+                     patient_sends, poll, resident, stopped)
+from network import GATEWAY_LAN4
 from processes import wait_for
 from tlsclient import TlsClient
 
-EHR = "ehr.example-clinic.jp"
-LINK = "https://%s/index.html?karte=20261101&b=2" % EHR
-OTHER = "https://%s/alt" % EHR      # another path of the same host
 STREAM = int(os.environ.get("LAB_STREAM_MB", "300"))
 TWO_ROOMS = {"policy": {"scope": "room"}, 'room "診察室2"': {"clients": ["192.168.10.22", "fd00:10::22"]}}
-
-
-def digest(url):
-    return hashlib.sha256(url.encode()).hexdigest()
-
-
-def opens(lab, url=LINK, client="clinician", times=1):
-    """The status with which that client's browser gets it, the same each time."""
-    answers = [lab.curl(client, *NAVIGATE, url) for _ in range(times)]
-    check(len({a.status for a in answers}) == 1, client, url, answers)
-    return answers[-1]
-
-
-def passes(lab, url=LINK, clients=("clinician", "phone"), times=1):
-    for client in clients:
-        reached(lab, opens(lab, url, client, times))
-
-
-def stopped(lab, url=LINK, clients=("clinician", "phone"), times=1, service="telemed"):
-    """Blocked as the patient's on each of them, over new connections that meet either worker."""
-    for client in clients:
-        answer = opens(lab, url, client, times)
-        equal(answer.status, 403, client, url, answer)
-        address = lab.collector.wait(event="block", reason="patient-link", url_sha256=digest(url))
-        equal(address["from"], "learned:" + service, address)
-        check(address.get("incident"), address)
-        wait_for(lambda client=client: [r for r in lab.collector.records(
-            event="block", reason="patient-link") if r["client"] in CLIENTS[client]], 5,
-            "a record of the block on " + client)
-    return answer
-
-
-def is_learned(lab, url=LINK, kind="text", seconds=5):
-    """Until the registry says so; the workers have been told then, or are just being."""
-    record = lab.collector.wait(seconds, event="learned", url_sha256=digest(url))
-    equal((record["kind"], record["service"]), (kind, "telemed"), record)
-    time.sleep(0.1)
-    return record
-
-
-def nothing_learned(lab, url=LINK, pause=0.5):
-    time.sleep(pause)
-    equal(lab.collector.records(event="learned", url_sha256=digest(url)), [])
-
-
-def poll(lab, path, *words, client="clinician"):
-    answer = lab.curl(client, "--compressed", *words, "https://%s%s" % (HOST, path))
-    reached(lab, answer)
-    return answer
-
-
-def patient_sends(lab, link=LINK, client="clinician", name="feed.json"):
-    """The link arrives in a JSON message that this client's page fetches."""
-    lab.chat.put(name, message("こちらです: %s よろしく" % link))
-    check(link.replace("/", "\\/") in poll(lab, "/plain/" + name, client=client).text)
 
 
 # --- the chat itself, without the gateway ---
@@ -432,238 +373,6 @@ def learning_can_be_off(lab):
     passes(lab)
 
 
-# --- XMPP over WebSocket ---
-
-@case(seconds=120)
-def link_by_xmpp(lab):
-    """Prosody, Strophe in Chromium, and a patient who never meets the gateway."""
-    lab.chat.prosody()
-    passes(lab)
-    with Browser(lab, "clinician") as browser:
-        desk = Desk(browser)
-        desk.says(LINK + "&mine")
-        desk.waits_for(LINK + "&mine")
-        lab.chat.patient_says("よろしくお願いします", LINK, LINK + "&theirs")
-        desk.waits_for(LINK + "&theirs")
-        is_learned(lab)
-        is_learned(lab, LINK + "&theirs")
-        desk.says(LINK + "&theirs")
-        nothing_learned(lab, LINK + "&mine")
-        # In the chat the link itself is clicked.
-        browser.click("#messages li:nth-child(3) a", new_window=True)
-        record = lab.collector.wait(event="block", reason="patient-link")
-        check(record["incident"].lstrip("#") in browser.text(), browser.text())
-        browser.screenshot(os.path.join(build_folder(), "lab", "screens", "block-page-xmpp.png"))
-        stopped(lab, times=4)
-        stopped(lab, LINK + "&theirs", clients=("phone",))
-        passes(lab, LINK + "&mine", times=4)
-        browser.first_window()
-        equal(browser.text("#state"), "connected")
-        lab.chat.patient_says("まだ話せますか")
-        desk.waits_for("まだ話せますか")
-
-
-# --- frames ---
-
-@case()
-def link_split_over_frames(lab):
-    """One message in frames that cut the link, and a link at the very end of a message."""
-    links = ["%s&split=%d" % (LINK, number) for number in range(4)]
-    lab.chat.scripts["split"] = [
-        [links[0][:4], links[0][4:]], ["a " + links[1][:20], links[1][20:40], "", links[1][40:]],
-        list(links[2]), [b"\x08\x01" + links[3][:31].encode(), links[3][31:].encode() + b"\0\xff"]]
-    for link in links:
-        passes(lab, link, clients=("phone",))
-    equal(lab.chat.hear("clinician", "/ws/say/split", 4)[:3], [links[0], "a " + links[1], links[2]])
-    for link in links:
-        is_learned(lab, link)
-        stopped(lab, link, clients=("phone",))
-
-
-@case()
-def link_in_compressed_frames(lab):
-    """permessage-deflate: the second message refers to the first one's window."""
-    links = ["%s&deflate=%d" % (LINK, number) for number in range(3)]
-    lab.chat.scripts["deflate"] = [links[0], "again " + links[1], [links[2][:15], links[2][15:]]]
-    lab.chat.scripts["plain"] = [LINK]
-
-    async def listen():
-        async with lab.chat.connect("clinician", "/ws-deflate/say/deflate", "deflate") as socket:
-            check([e.name for e in socket.extensions] == ["permessage-deflate"], socket.extensions)
-            return [await asyncio.wait_for(socket.recv(), 10) for _ in links]
-    equal(asyncio.run(listen()), [links[0], "again " + links[1], links[2]])
-    # A client that offers it, a server that does not take it up.
-    equal(lab.chat.hear("clinician", "/ws/say/plain", 1, "deflate"), [LINK])
-    for link in (*links, LINK):
-        is_learned(lab, link)
-        stopped(lab, link, clients=("phone",))
-
-
-UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
-    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
-HOSTILE_CHAT = SERVICES + """
-service "hostile" {
-    title = "行儀の悪いサービス"
-    inspect = { "hostile.example-clinic.jp" }
-    chat = { "hostile.example-clinic.jp" }
-    reviewed = "2026-11-01"
-    policy-url = "https://hostile.example-clinic.jp/policy"
-}
-"""
-
-
-def frame(first, payload, length=None):
-    """A frame of a server. `length`: the bytes that say how long it is, where they lie."""
-    if length is None:
-        size = len(payload)
-        length = (bytes([size]) if size < 126 else b"\x7e" + struct.pack("!H", size) if size < 65536
-                  else b"\x7f" + struct.pack("!Q", size))
-    return bytes([first]) + length + payload
-
-
-def upgraded(lab, frames, extension=b"", seconds=5):
-    """What a client gets behind the head of a WebSocket whose server sends these bytes with its answer."""
-    hostile = lab.misbehaving["hostile"]
-    hostile.answer = UPGRADE + extension + b"\r\n" + frames
-    client = TlsClient(lab.network.connect("clinician", lab.address(hostile.host), 443, timeout=seconds),
-                       hostile.host, lab.trust("clinic")).handshake()
-    client.send(b"GET /chat HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n"
-                % (hostile.host.encode(), extension))
-    data = b""
-    with contextlib.suppress(OSError, ssl.SSLError):
-        while more := client.receive():
-            data += more
-    client.close()
-    head, _, rest = data.partition(b"\r\n\r\n")
-    return head, rest
-
-
-@case(services=HOSTILE_CHAT)
-def frames_with_the_first_answer(lab):
-    """The server's first message lies in the same segment as its 101."""
-    frames = frame(0x81, b"hello") + frame(0x01, LINK[:9].encode()) + frame(0x89, b"") \
-        + frame(0x80, LINK[9:].encode()) + frame(0x88, b"\x03\xe8")
-    head, rest = upgraded(lab, frames)
-    check(head.startswith(b"HTTP/1.1 101"), head)
-    equal(rest, frames)
-    lab.collector.wait(event="learned", url_sha256=digest(LINK), service="hostile")
-    stopped(lab, service="hostile")
-
-
-@case(services=HOSTILE_CHAT, seconds=60)
-def frames_that_break_the_protocol(lab):
-    """What two parsers could read differently ends the connection, and what stood before is learned."""
-    deflate = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
-    bad = {
-        "reserved bit": (frame(0xc1, b"x"), b""),
-        "opcode": (frame(0x83, b"x"), b""),
-        "masked": (frame(0x81, b"", b"\x81abcdx"), b""),
-        "long control": (frame(0x89, b"x" * 126), b""),
-        "split control": (frame(0x09, b"x"), b""),
-        "nothing to continue": (frame(0x80, b"x"), b""),
-        "size too long": (frame(0x81, b"", b"\x7f" + b"\xff" * 8), b""),
-        "size not minimal": (frame(0x81, b"x", b"\x7e\0\x01"), b""),
-        "not UTF-8": (frame(0x81, b"\xff\xfe"), b""),
-        "not deflated": (frame(0xc1, b"\xff" * 40), deflate),
-        "close code": (frame(0x88, b"\x03\xed"), b""),
-    }
-    for number, (what, (frames, extension)) in enumerate(bad.items()):
-        lab.collector.clear()
-        link = "%s&bad=%d" % (LINK, number)
-        first = frame(0x81, link.encode())
-        head, rest = upgraded(lab, first + frames + frame(0x81, b"after"), extension)
-        check(b"after" not in rest, what, rest)
-        lab.collector.wait(event="learned", url_sha256=digest(link))
-        wait_for(lambda: [r for r in lab.collector.records() if r.get("reason") == "bad-response"], 5,
-                 lambda what=what: "a record of " + what)
-    head, _ = upgraded(lab, frame(0x81, b"x"), b"Sec-WebSocket-Extensions: unknown-extension\r\n")
-    check(not head.startswith(b"HTTP/1.1 101"), "an extension that nobody can read: %r" % head)
-
-
-@case(services=HOSTILE_CHAT, seconds=120)
-def bombs_stay_flat(lab):
-    """Compressed zeros, as a body and as a message: passed on, not unpacked into memory."""
-    size = 256 * 1024 * 1024
-    packer, raw = zlib.compressobj(9, wbits=31), zlib.compressobj(9, wbits=-15)
-    block = bytes(1 << 20)
-    body = b"".join(packer.compress(block) for _ in range(size >> 20)) + packer.flush()
-    text = b"".join(raw.compress(block) for _ in range(size >> 20)) + raw.flush(zlib.Z_SYNC_FLUSH)[:-4]
-    patient_sends(lab, LINK + "&warm")
-    workers = lab.gateway.pids("worker")
-    before = {pid: resident(pid)[0] for pid in workers}
-    lab.chat.replies["bomb"] = Reply([body], Content_Encoding="gzip")
-    answer = lab.curl("clinician", "https://%s/origin/bomb" % HOST)
-    equal((answer.exit, answer.body == body), (0, True), answer.exit, len(answer.body))
-    frames = frame(0xc2, text) + frame(0x88, b"\x03\xe8")
-    _, rest = upgraded(lab, frames, b"Sec-WebSocket-Extensions: permessage-deflate\r\n", 30)
-    check(rest == frames, len(rest), len(frames))
-    if "ASAN_OPTIONS" not in os.environ:
-        grown = {pid: resident(pid)[1] - before[pid] for pid in workers}
-        check(max(grown.values()) < 8 * 1024 * 1024, "grown by", grown)
-    patient_sends(lab)
-    is_learned(lab)
-    stopped(lab)
-
-
-SIZES = (0, 1, 2, 125, 126, 127, 1023, 4096, 16383, 16384, 16385, 32768, 65535, 65536, 65537, 70000)
-
-
-def content(size, binary):
-    data = hashlib.shake_128(b"%d" % size).digest(size)
-    return data if binary else base64.b64encode(data).decode()[:size]
-
-
-async def _echo(socket, path):
-    for binary in (False, True):
-        for size in SIZES:
-            sent = content(size, binary)
-            if size % 2:
-                step = max(1, size // 5)
-
-                async def fragments(sent=sent, step=step):
-                    for at in range(0, len(sent), step):
-                        yield sent[at:at + step]
-                        await socket.ping()
-                await socket.send(fragments())
-            else:
-                await socket.send(sent)
-            pong = await socket.ping(b"%d" % size)
-            got = await asyncio.wait_for(socket.recv(), 10)
-            check(type(got) is type(sent) and got == sent, path, "binary" if binary else "text", size,
-                  len(got))
-            await asyncio.wait_for(pong, 10)
-
-
-@case(seconds=120)
-def websocket_echo(lab):
-    """Every kind of message through the chat host comes back as it was sent, with pings between."""
-    async def talk(path, compression):
-        async with lab.chat.connect("clinician", path, compression) as socket:
-            await _echo(socket, path)
-    for path, compression in (("/ws/echo", None), ("/ws/fragments", None), ("/ws-deflate/echo", "deflate"),
-                              ("/ws-deflate/fragments", "deflate"), ("/ws/echo", "deflate")):
-        asyncio.run(talk(path, compression))
-
-
-@case()
-def websocket_closes_as_it_was_closed(lab):
-    async def server_closes(number):
-        async with lab.chat.connect("clinician", "/ws/close/%d" % number) as socket:
-            await socket.send("now")
-            await asyncio.wait_for(socket.wait_closed(), 10)
-            return socket.close_code, socket.close_reason
-
-    async def client_closes(number):
-        async with lab.chat.connect("clinician", "/ws/echo") as socket:
-            await socket.close(number, "enough")
-    for number in (1000, 1011, 4002):
-        equal(asyncio.run(server_closes(number)), (number, "so it is"))
-        asyncio.run(client_closes(number))
-        wait_for(lambda number=number: lab.chat.closed == [number] * 2, 5, lambda: lab.chat.closed)
-        lab.chat.closed.clear()
-
-
 # --- where a link leads ---
 
 @case()
@@ -697,7 +406,7 @@ def redirect_from_a_learned_link(lab):
 
 
 def leads_on(lab, answers):
-    """Of a released link of the patient's, answered in each of these ways: the targets not learned."""
+    """Of a released link, answered in each of these ways: the targets that were not learned."""
     hostile = lab.misbehaving["hostile"]
     link = "https://%s/a/start" % hostile.host
     patient_sends(lab, link)
@@ -756,6 +465,12 @@ def meta_refresh_from_a_learned_link(lab):
 
 # --- how long, how far ---
 
+def registry_after(lab, registry):
+    with contextlib.suppress(AssertionError, ValueError):
+        return lab.gateway.pids("registry") not in ([], [registry])
+    return False
+
+
 @case(deaths=True)
 def learned_survives_kills_and_restarts(lab):
     patient_sends(lab)
@@ -763,13 +478,8 @@ def learned_survives_kills_and_restarts(lab):
     stopped(lab, times=8)
     registry = lab.gateway.pids("registry")[0]
     os.kill(registry, signal.SIGKILL)
-
-    def new_registry():
-        with contextlib.suppress(AssertionError, ValueError):
-            return lab.gateway.pids("registry") not in ([], [registry])
-        return False
     stopped(lab, times=4)
-    wait_for(new_registry, 10, "a new registry")
+    wait_for(lambda: registry_after(lab, registry), 10, "a new registry")
     stopped(lab, times=4)
     os.kill(lab.gateway.pids("worker")[0], signal.SIGKILL)
     wait_for(lambda: len(lab.gateway.pids("worker")) == 2, 10, "a new worker")
@@ -780,6 +490,30 @@ def learned_survives_kills_and_restarts(lab):
     lab.gateway.start()
     stopped(lab, times=12)
     passes(lab, OTHER)
+
+
+@case(deaths=True, seconds=60)
+def learned_while_the_registry_is_away(lab):
+    """What one worker saw arrive just then is not forgotten: the other one and the store get it too."""
+    kept = TlsClient(lab.network.connect("clinician", lab.address(HOST), 443), HOST,
+                     lab.trust("clinic")).handshake()
+    links = ["%s&away=%d" % (LINK, number) for number in range(6)]
+    lab.chat.put("feed.json", message("none"))
+    equal(kept.get(HOST, "/plain/feed.json", close=False)[0], 200)
+    registry = lab.gateway.pids("registry")[0]
+    os.kill(registry, signal.SIGKILL)
+    for link in links:
+        lab.chat.put("feed.json", message(link))
+        equal(kept.get(HOST, "/plain/feed.json", close=False)[0], 200)
+    kept.close()
+    wait_for(lambda: registry_after(lab, registry), 10, "a new registry")
+    time.sleep(0.3)
+    for link in links:
+        stopped(lab, link, clients=("phone",), times=6)
+    equal(lab.gateway.stop(), 0)
+    lab.gateway.start()
+    for link in links:
+        stopped(lab, link, clients=("phone",), times=2)
 
 
 @case(seconds=60)
@@ -916,13 +650,6 @@ def code_in_a_data_url(lab):
 
 
 # --- size ---
-
-def resident(pid):
-    """(now, the most so far) in bytes."""
-    with open("/proc/%d/status" % pid, encoding="ascii") as file:
-        text = file.read()
-    return tuple(int(re.search(name + r":\s+(\d+)", text)[1]) * 1024 for name in ("VmRSS", "VmHWM"))
-
 
 @case(seconds=240)
 def big_stream_stays_flat(lab):
