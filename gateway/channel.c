@@ -606,6 +606,16 @@ const char *channel_error(const struct channel *channel)
     return channel->system_error != 0 ? strerror(channel->system_error) : "the peer closed";
 }
 
+int channel_alert(const struct channel *channel)
+{
+    int reason = ERR_GET_REASON(channel->tls_error);
+
+    if (channel->tls_error == 0 || ERR_GET_LIB(channel->tls_error) != ERR_LIB_SSL ||
+        reason < SSL_AD_REASON_OFFSET || reason > SSL_AD_REASON_OFFSET + UINT8_MAX)
+        return -1;
+    return reason - SSL_AD_REASON_OFFSET;
+}
+
 int channel_fd(const struct channel *channel)
 {
     return channel->fd;

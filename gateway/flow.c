@@ -35,7 +35,8 @@ enum alert {
     ALERT_NO_APPLICATION_PROTOCOL = 120
 };
 
-static const unsigned char http1_protocol[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
+#define HTTP1_PROTOCOL "\x08http/1.1" /* as ALPN writes them (RFC 7301, section 3.1) */
+#define HTTP2_PROTOCOL "\x02h2"
 
 static void begin_session(struct flow *flow);
 
@@ -214,20 +215,23 @@ static void on_timeout(void *context)
 
 /* --- the client's handshake --- */
 
-static int select_http1(SSL *ssl, const unsigned char **out, unsigned char *out_size,
-                        const unsigned char *in, unsigned in_size, void *argument)
+/* The client gets what the origin chose; that it offered this is known from its ClientHello. */
+static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_size,
+                           const unsigned char *in, unsigned in_size, void *argument)
 {
-    (void)ssl;
+    const struct flow *flow = SSL_get_app_data(ssl);
+    const char *wanted = flow->http2 ? HTTP2_PROTOCOL : HTTP1_PROTOCOL;
+
     (void)argument;
-    if (SSL_select_next_proto((unsigned char **)out, out_size, http1_protocol,
-                              sizeof(http1_protocol), in, in_size) != OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto((unsigned char **)out, out_size, (const unsigned char *)wanted,
+                              (unsigned)strlen(wanted), in, in_size) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     return SSL_TLSEXT_ERR_OK;
 }
 
 void flow_prepare_client_context(SSL_CTX *context)
 {
-    SSL_CTX_set_alpn_select_cb(context, select_http1, NULL);
+    SSL_CTX_set_alpn_select_cb(context, select_protocol, NULL);
 }
 
 static void on_near_event(void *context, struct channel *channel, enum channel_event event)
@@ -249,7 +253,7 @@ static void on_leaf(void *context, struct leaf *leaf)
 
     flow->leaf_request = NULL;
     ssl = leaf != NULL ? SSL_new(flow->worker->client_context) : NULL;
-    if (ssl == NULL || leaf_install(leaf, ssl) != 0) {
+    if (ssl == NULL || SSL_set_app_data(ssl, flow) != 1 || leaf_install(leaf, ssl) != 0) {
         SSL_free(ssl);
         report(flow, EVENT_ERROR, REASON_OVERLOAD, "no leaf from the signer");
         send_alert(flow, ALERT_INTERNAL_ERROR);
@@ -303,6 +307,7 @@ static void refuse_origin(struct flow *flow, enum reason reason, const char *det
     channel_free(flow->far);
     flow->far = NULL;
     if (flow->worker->configuration->failure == FAILURE_PAGE) {
+        flow->http2 = !flow->offers_http1 && flow->offers_http2;
         flow->answers = true;
         flow->answer_reason = reason;
         get_leaf(flow);
@@ -312,13 +317,40 @@ static void refuse_origin(struct flow *flow, enum reason reason, const char *det
                reason == REASON_ORIGIN_CERTIFICATE ? ALERT_BAD_CERTIFICATE : ALERT_INTERNAL_ERROR);
 }
 
+static bool chose_http2(const SSL *ssl)
+{
+    const unsigned char *name;
+    unsigned size;
+
+    SSL_get0_alpn_selected(ssl, &name, &size);
+    return size == 2 && memcmp(name, "h2", 2) == 0;
+}
+
+/* The client could do nothing with what the origin speaks. */
+static void refuse_protocol(struct flow *flow)
+{
+    report(flow, EVENT_TLS_ERROR, REASON_ORIGIN_TLS,
+           "the client offers h2 alone, which the origin does not speak");
+    channel_free(flow->far);
+    flow->far = NULL;
+    send_alert(flow, ALERT_NO_APPLICATION_PROTOCOL);
+}
+
 static void on_far_event(void *context, struct channel *channel, enum channel_event event)
 {
     struct flow *flow = context;
+    bool needs_http2 = flow->offers_alpn && !flow->offers_http1;
 
     flow->verify = certificate_verdict(channel_ssl(channel));
     if (event == CHANNEL_HANDSHAKEN) {
-        get_leaf(flow);
+        flow->http2 = chose_http2(channel_ssl(channel));
+        if (needs_http2 && !flow->http2)
+            refuse_protocol(flow);
+        else
+            get_leaf(flow);
+    } else if (event == CHANNEL_FAILED && needs_http2 &&
+               channel_alert(channel) == ALERT_NO_APPLICATION_PROTOCOL) {
+        refuse_protocol(flow);
     } else if (event == CHANNEL_FAILED) {
         bool bad_certificate = strcmp(flow->verify, "ok") != 0 && strcmp(flow->verify, "none") != 0;
         refuse_origin(flow, bad_certificate ? REASON_ORIGIN_CERTIFICATE : REASON_ORIGIN_TLS,
@@ -337,6 +369,17 @@ static void report_mismatch(struct flow *flow, const struct connector_result *re
     report(flow, EVENT_MISMATCH, flow->finding.reason, text);
 }
 
+/* The origin is offered what the client offered, in its order; of what we speak. */
+static bool offer_protocols(const struct flow *flow, SSL *ssl)
+{
+    const char *names = !flow->offers_http2   ? HTTP1_PROTOCOL
+                        : !flow->offers_http1 ? HTTP2_PROTOCOL
+                        : flow->http2_first   ? HTTP2_PROTOCOL HTTP1_PROTOCOL
+                                              : HTTP1_PROTOCOL HTTP2_PROTOCOL;
+
+    return SSL_set_alpn_protos(ssl, (const unsigned char *)names, (unsigned)strlen(names)) == 0;
+}
+
 static void on_origin_connected(void *context, const struct connector_result *result)
 {
     struct flow *flow = context;
@@ -352,7 +395,7 @@ static void on_origin_connected(void *context, const struct connector_result *re
     SSL *ssl = SSL_new(flow->worker->origin_context);
     wanted_name(flow, name);
     if (ssl == NULL || certificate_expect(ssl, name, flow->client_version) != 0 ||
-        SSL_set_alpn_protos(ssl, http1_protocol, sizeof(http1_protocol)) != 0) {
+        !offer_protocols(flow, ssl)) {
         SSL_free(ssl);
         refuse_origin(flow, REASON_ORIGIN_TLS, "the handshake could not be prepared");
         return;
@@ -427,8 +470,9 @@ static bool client_is_understood(struct flow *flow, const struct hello_facts *fa
         send_alert(flow, ALERT_PROTOCOL_VERSION);
         return false;
     }
-    if (facts->alpn_present && !facts->alpn_http1) {
-        report(flow, EVENT_TLS_ERROR, REASON_CLIENT_TLS, "the client does not offer http/1.1");
+    if (facts->alpn_present && !facts->alpn_http1 && !flow->offers_http2) {
+        report(flow, EVENT_TLS_ERROR, REASON_CLIENT_TLS,
+               "the client offers no version of HTTP that is inspected");
         send_alert(flow, ALERT_NO_APPLICATION_PROTOCOL);
         return false;
     }
@@ -451,6 +495,10 @@ static void judge(struct flow *flow, const struct hello_facts *facts)
         memcpy(flow->host, facts->sni, HOST_TEXT);
     asked.sni = span_of(flow->host);
     flow->client_version = facts->version;
+    flow->offers_alpn = facts->alpn_present;
+    flow->offers_http1 = facts->alpn_http1;
+    flow->offers_http2 = facts->alpn_h2 && worker->configuration->http2;
+    flow->http2_first = facts->alpn_h2_first;
     replica_standing(worker->replica, flow->client->scope, &standing);
     filters_judge_flow(&worker->configuration->policy, &standing, &asked, &flow->finding);
     flow_sign(flow, flow->finding.call);
@@ -468,6 +516,7 @@ static void judge(struct flow *flow, const struct hello_facts *facts)
     case FLOW_ANSWER:
         if (client_is_understood(flow, facts)) {
             flow->answers = true;
+            flow->http2 = !flow->offers_http1 && flow->offers_http2;
             get_leaf(flow);
         }
         break;
@@ -577,7 +626,7 @@ static void read_hello(struct flow *flow)
 
 static void begin_session(struct flow *flow)
 {
-    flow->state = "http";
+    flow->state = flow->http2 ? "http2" : "http";
     flow->session = session_new(flow);
 }
 

@@ -38,6 +38,8 @@ struct flow {
     uint8_t *hello_bytes;
     size_t hello_size;
     int client_version; /* the highest TLS version that the client offered */
+    bool offers_alpn, offers_http1, offers_http2, http2_first; /* the client, by ALPN */
+    bool http2;                                                /* what was agreed on with it */
     struct flow_finding finding;
     struct connector *connector;
     struct leaf_request *leaf_request;

@@ -207,12 +207,14 @@ static bool read_alpn(struct cursor data, struct hello_facts *facts)
     while (list.size > 0) {
         if (!take_vector(&list, 1, 1, &name))
             return false;
-        if (cursor_is(name, "http/1.1"))
+        if (cursor_is(name, "http/1.1")) {
             facts->alpn_http1 = true;
-        else if (cursor_is(name, "h2"))
+        } else if (cursor_is(name, "h2")) {
+            facts->alpn_h2_first = facts->alpn_h2_first || !facts->alpn_http1;
             facts->alpn_h2 = true;
-        else if (name.size != 2 || !is_grease((size_t)name.data[0] << 8 | name.data[1]))
+        } else if (name.size != 2 || !is_grease((size_t)name.data[0] << 8 | name.data[1])) {
             facts->alpn_other = true;
+        }
     }
     return true;
 }

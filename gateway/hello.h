@@ -29,6 +29,7 @@ struct hello_facts {
     bool alpn_present;
     bool alpn_http1;         /* http/1.1 is offered */
     bool alpn_h2;
+    bool alpn_h2_first;      /* before http/1.1, where both are offered */
     bool alpn_other;         /* something else is offered */
     bool ech;                /* encrypted_client_hello is present (GREASE or real) */
     bool resumption;         /* a ticket, a session id with TLS 1.2, or a pre-shared key */

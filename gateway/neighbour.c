@@ -17,7 +17,7 @@
 
 #define ENTRIES         1024  /* of either list; more are not looked at */
 #define NEIGHBOUR_AGE   10000 /* milliseconds that an answer is believed */
-#define NEIGHBOUR_PAUSE 50    /* between two readings for addresses that are not there */
+#define NEIGHBOUR_PAUSE 2     /* between two readings for addresses that are not there */
 #define OWN_AGE         3000
 
 struct entry {

@@ -186,6 +186,8 @@ enum option_type {
       "The CAs that origins are verified with, PEM. The clinic's own CA must not be among them.")  \
     X(TLS, "leaf-lifetime", DURATION, "24h", 3600000, DAY, NULL, CONFIGURATION(leaf_lifetime),     \
       "How long a signed leaf is valid, at most.")                                                 \
+    X(TLS, "http2", BOOLEAN, "false", 0, 0, NULL, CONFIGURATION(http2),                            \
+      "Inspect HTTP/2 where client and origin both speak it. Otherwise they are offered HTTP/1.1.") \
     X(TLS, "backdate", DURATION, "1h", 0, DAY, NULL, CONFIGURATION(leaf_backdate),                 \
       "How far before now a leaf's validity begins: clocks of clinics drift.")                     \
     X(LIMITS, "line", SIZE, "16kB", 256, 1048576, NULL, CONFIGURATION(http.line),                  \
@@ -199,7 +201,8 @@ enum option_type {
     X(LIMITS, "connections-per-client", NUMBER, "512", 1, 1000000, NULL,                           \
       CONFIGURATION(connections_per_client), "Client connections of one device to one worker.")    \
     X(LIMITS, "buffer", SIZE, "64kB", 4096, 16777216, NULL, CONFIGURATION(buffer),                 \
-      "Held per direction of a connection before the sender has to wait.")                         \
+      "Held per direction of a connection before the sender has to wait; 16 times "                \
+      "this for a stream of HTTP/2, 128 times for all of its connection.")                         \
     X(TIMEOUTS, "hello", DURATION, "10s", 10, DAY, NULL, CONFIGURATION(timeout_hello),             \
       "From the accepted connection to the whole ClientHello or the first request line.")          \
     X(TIMEOUTS, "connect", DURATION, "10s", 10, DAY, NULL, CONFIGURATION(timeout_connect),         \

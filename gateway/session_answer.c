@@ -51,9 +51,8 @@ static void record_finding(const struct finding *finding, struct record *record)
         record_set_text(record, RECORD_SERVICE, finding->service->name);
 }
 
-static void record_response(const struct session *session, struct record *record)
+static void record_response(const struct exchange *exchange, struct record *record)
 {
-    const struct exchange *exchange = &session->exchange;
     const struct response *response = &exchange->response;
 
     if (!exchange->response_started)
@@ -68,11 +67,10 @@ static void record_response(const struct session *session, struct record *record
         record_set_text(record, RECORD_FILE_NAME, exchange->file_name);
 }
 
-static void fill_record(const struct session *session, enum record_event event, enum reason reason,
-                        struct record *record)
+static void fill_record(const struct exchange *exchange, enum record_event event,
+                        enum reason reason, struct record *record)
 {
-    const struct exchange *exchange = &session->exchange;
-    const struct flow *flow = session->flow;
+    const struct flow *flow = exchange->flow;
     struct rule nowhere = {0};
     bool decided = exchange->active && exchange->finding.reason == reason;
 
@@ -81,7 +79,7 @@ static void fill_record(const struct session *session, enum record_event event, 
     if (exchange->active && exchange->request.host.size > 0) {
         record_request(exchange, record);
         record_finding(&exchange->finding, record);
-        record_response(session, record);
+        record_response(exchange, record);
         record_set_number(record, RECORD_MS, (uint64_t)(clock_monotonic() - exchange->started));
     }
     if (channel_ssl(flow->near) != NULL)
@@ -100,66 +98,64 @@ static void record_bytes(const struct exchange *exchange, struct record *record)
     record_set_number(record, RECORD_BYTES_DOWN, exchange->down);
 }
 
-static uint64_t number_incident(struct session *session, struct record *record)
+static uint64_t number_incident(struct exchange *exchange, struct record *record)
 {
-    uint64_t incident = replica_incident(session->worker->replica);
+    uint64_t incident = replica_incident(exchange->worker->replica);
 
     if (incident != 0)
         record_set_number(record, RECORD_INCIDENT, incident);
     return incident;
 }
 
-static void record_passed(struct session *session, const char *detail)
+static void record_passed(struct exchange *exchange, const char *detail)
 {
-    struct exchange *exchange = &session->exchange;
     struct record record;
 
     exchange->recorded = true;
-    if (!session->worker->configuration->log_allowed || exchange->counted_block)
+    if (!exchange->worker->configuration->log_allowed || exchange->counted_block)
         return;
-    fill_record(session, EVENT_ALLOW, exchange->finding.reason, &record);
+    fill_record(exchange, EVENT_ALLOW, exchange->finding.reason, &record);
     record_bytes(exchange, &record);
     if (detail != NULL)
         record_set_text(&record, RECORD_DETAIL, detail);
-    replica_record(session->worker->replica, &record);
+    replica_record(exchange->worker->replica, &record);
 }
 
-void session_record_allowed(struct session *session)
+void session_record_allowed(struct exchange *exchange)
 {
-    record_passed(session, NULL);
+    record_passed(exchange, NULL);
 }
 
-void session_record_cut(struct session *session)
+void session_record_cut(struct exchange *exchange)
 {
-    if (session->exchange.active && !session->exchange.recorded)
-        record_passed(session, "ended before it was whole");
+    if (exchange->active && !exchange->recorded)
+        record_passed(exchange, "ended before it was whole");
 }
 
-void session_record_would_block(struct session *session)
+void session_record_would_block(struct exchange *exchange)
 {
-    struct exchange *exchange = &session->exchange;
     struct record record;
 
     if (exchange->counted_block) /* the first objection is the one that counts */
         return;
     exchange->counted_block = true;
-    fill_record(session, EVENT_WOULD_BLOCK, exchange->finding.reason, &record);
-    number_incident(session, &record);
-    replica_record(session->worker->replica, &record);
+    fill_record(exchange, EVENT_WOULD_BLOCK, exchange->finding.reason, &record);
+    number_incident(exchange, &record);
+    replica_record(exchange->worker->replica, &record);
 }
 
-void session_record_broken(struct session *session, enum reason reason, const char *detail)
+void session_record_broken(struct exchange *exchange, enum reason reason, const char *detail)
 {
     struct record record;
     bool is_block = reason_status(reason) == 403;
 
-    session->exchange.recorded = true;
-    fill_record(session, is_block ? EVENT_BLOCK : EVENT_ERROR, reason, &record);
-    record_bytes(&session->exchange, &record);
+    exchange->recorded = true;
+    fill_record(exchange, is_block ? EVENT_BLOCK : EVENT_ERROR, reason, &record);
+    record_bytes(exchange, &record);
     if (is_block)
-        number_incident(session, &record);
+        number_incident(exchange, &record);
     record_set_text(&record, RECORD_DETAIL, detail);
-    replica_record(session->worker->replica, &record);
+    replica_record(exchange->worker->replica, &record);
 }
 
 /* --- answers --- */
@@ -181,9 +177,9 @@ static const char *phrase_of(unsigned status)
     return "Blocked";
 }
 
-static struct span title_of(const struct session *session, const char *name)
+static struct span title_of(const struct exchange *exchange, const char *name)
 {
-    const struct policy *policy = &session->worker->configuration->policy;
+    const struct policy *policy = &exchange->worker->configuration->policy;
 
     for (size_t i = 0; i < policy->service_count; i++)
         if (strcmp(policy->services[i].name, name) == 0)
@@ -192,17 +188,16 @@ static struct span title_of(const struct session *session, const char *name)
 }
 
 /* The page that a person sees. Its length; the caller frees. */
-static size_t render_page(const struct session *session, enum reason reason, uint64_t incident,
+static size_t render_page(const struct exchange *exchange, enum reason reason, uint64_t incident,
                           char **html)
 {
-    const struct exchange *exchange = &session->exchange;
-    const struct configuration *configuration = session->worker->configuration;
+    const struct configuration *configuration = exchange->worker->configuration;
     const struct request *request = &exchange->request;
     const struct field *languages =
         field_find(request->fields, request->field_count, SPAN("Accept-Language"));
     struct standing standing;
 
-    replica_standing(session->worker->replica, session->flow->client->scope, &standing);
+    replica_standing(exchange->worker->replica, exchange->flow->client->scope, &standing);
     struct page_facts facts = {
         .language = page_language(languages != NULL ? languages->value : (struct span){0}),
         .reason = reason,
@@ -210,88 +205,82 @@ static size_t render_page(const struct session *session, enum reason reason, uin
         .host = request->host,
         .path = span_first(request->target, span_index(request->target, '?')),
         .service =
-            standing.service != NULL ? title_of(session, standing.service) : (struct span){0},
+            standing.service != NULL ? title_of(exchange, standing.service) : (struct span){0},
         .clinic = configuration->clinic_name,
         .contact = configuration->clinic_contact,
         .time = clock_unix(),
     };
     if (exchange->active && exchange->finding.source == FROM_LEARNED) {
         facts.learned = exchange->finding.learned.since;
-        facts.service = title_of(session, exchange->finding.learned.service);
+        facts.service = title_of(exchange, exchange->finding.learned.service);
     }
     if (exchange->response_started) {
         facts.file_name = span_of(exchange->file_name);
         facts.file_type = span_of(exchange->finding.file.type);
     }
-    return page_render(session->worker->page, &facts, html);
+    return page_render(exchange->worker->page, &facts, html);
 }
 
-static void write_answer(struct session *session, enum reason reason, uint64_t incident)
+static void write_answer(struct exchange *exchange, enum reason reason, uint64_t incident)
 {
-    const struct exchange *exchange = &session->exchange;
-    struct evbuffer *out = channel_output(session->flow->near);
-    unsigned status = reason_status(reason);
-    bool is_head = span_equal(exchange->request.method, SPAN("HEAD"));
     bool has_page =
         exchange->active && exchange->finding.top_level && exchange->request.host.size > 0;
-    char *html = NULL, number[24];
-    size_t size = has_page ? render_page(session, reason, incident, &html) : 0;
+    char *html = NULL, number[24], length[24];
+    size_t size = has_page ? render_page(exchange, reason, incident, &html) : 0;
+    unsigned status = reason_status(reason);
+    struct field_list list = {0};
 
-    http1_write_status_line(out, status, span_of(phrase_of(status)));
     if (has_page) {
-        http1_write_field(out, SPAN("Content-Type"), SPAN("text/html; charset=utf-8"));
-        http1_write_field(out, SPAN("Content-Security-Policy"),
-                          span_of(page_content_security_policy(session->worker->page)));
-        http1_write_field(out, SPAN("Vary"), SPAN("Accept-Language"));
+        field_list_add(&list, SPAN("Content-Type"), SPAN("text/html; charset=utf-8"));
+        field_list_add(&list, SPAN("Content-Security-Policy"),
+                       span_of(page_content_security_policy(exchange->worker->page)));
+        field_list_add(&list, SPAN("Vary"), SPAN("Accept-Language"));
     }
-    http1_write_field(out, SPAN("Cache-Control"), SPAN("no-store"));
-    http1_write_field(out, SPAN("X-Content-Type-Options"), SPAN("nosniff"));
-    http1_write_field(out, SPAN("Referrer-Policy"), SPAN("no-referrer"));
-    http1_write_field(out, SPAN("Sekisho-Reason"), span_of(reason_code(reason)));
+    field_list_add(&list, SPAN("Cache-Control"), SPAN("no-store"));
+    field_list_add(&list, SPAN("X-Content-Type-Options"), SPAN("nosniff"));
+    field_list_add(&list, SPAN("Referrer-Policy"), SPAN("no-referrer"));
+    field_list_add(&list, SPAN("Sekisho-Reason"), span_of(reason_code(reason)));
     if (incident != 0) {
-        int digits = snprintf(number, sizeof(number), "%llu", (unsigned long long)incident);
-        http1_write_field(out, SPAN("Sekisho-Incident"), (struct span){number, (size_t)digits});
+        snprintf(number, sizeof(number), "%llu", (unsigned long long)incident);
+        field_list_add(&list, SPAN("Sekisho-Incident"), span_of(number));
     }
-    http1_write_framing(out, HTTP1_LENGTH, size);
-    if (exchange->close)
-        http1_write_field(out, SPAN("Connection"), SPAN("close"));
-    http1_write_end_of_head(out);
-    if (!is_head)
-        evbuffer_add(out, html, size);
+    snprintf(length, sizeof(length), "%zu", size);
+    field_list_add(&list, SPAN("Content-Length"), span_of(length));
+    struct head head = {.status = status,
+                        .phrase = span_of(phrase_of(status)),
+                        .fields = list.fields,
+                        .field_count = list.count};
+    bool is_head = span_equal(exchange->request.method, SPAN("HEAD"));
+    head.has_body = size > 0 && !is_head;
+    exchange->carrier->answer(exchange, &head, reason, (struct span){html, is_head ? 0 : size});
+    free(list.fields);
     free(html);
 }
 
-void session_answer(struct session *session, enum record_event event, enum reason reason,
+void session_answer(struct exchange *exchange, enum record_event event, enum reason reason,
                     const char *detail)
 {
-    struct exchange *exchange = &session->exchange;
     struct record record;
     uint64_t incident = 0;
 
     if (reason_status(reason) == 0)
         reason = REASON_BAD_REQUEST;
-    fill_record(session, event, reason, &record);
+    fill_record(exchange, event, reason, &record);
     if (event == EVENT_BLOCK)
-        incident = number_incident(session, &record);
+        incident = number_incident(exchange, &record);
     if (detail != NULL)
         record_set_text(&record, RECORD_DETAIL, detail);
     record_set_number(&record, RECORD_STATUS, reason_status(reason));
-    replica_record(session->worker->replica, &record);
-    if (exchange->active && exchange->request_framing == HTTP1_NO_BODY)
-        exchange->request_over = true;
-    /* Nothing may follow on a connection whose request is not over, or which has no origin. */
-    if (!exchange->request_over || session->flow->answers || reason == REASON_BAD_REQUEST ||
-        session->draining)
-        exchange->close = true;
-    write_answer(session, reason, incident);
-    session_finish_exchange(session);
+    replica_record(exchange->worker->replica, &record);
+    exchange->recorded = true;
+    write_answer(exchange, reason, incident);
+    exchange->carrier->finish(exchange);
 }
 
-void session_fail_origin(struct session *session, enum record_event event, enum reason reason,
+void session_fail_origin(struct exchange *exchange, enum record_event event, enum reason reason,
                          const char *detail)
 {
-    if (channel_ssl(session->flow->near) != NULL)
-        session->exchange.close = true; /* the pair of connections ends together */
-    session_answer(session, event, reason, detail);
-    session_drop_origin(session); /* only now: the record still spoke of its response */
+    exchange->origin_failed = true;
+    session_answer(exchange, event, reason, detail);
+    exchange->carrier->drop_origin(exchange); /* only now: the record still spoke of its response */
 }

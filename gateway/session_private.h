@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The inside of a session, shared by its four files: session.c (the loop: reading, back-pressure,
- * time), session_request.c, session_response.c and session_answer.c (what we answer ourselves, and
- * the records). Nothing in them frees the session: they set `ending`, and session.c carries it out
- * as the last act of an event.
+ * The inside of a session. What happens to an exchange is the same for both versions of HTTP and
+ * stands in session_request.c, session_response.c, session_answer.c (what we answer ourselves, and
+ * the records) and session.c (its time). They speak through a table of functions, the
+ * carrier, of which there are two: session_http1.c, one exchange after the other, and
+ * session_http2_stream.c, one exchange a stream. Nothing in them frees a session: they only say
+ * that it ends, and its carrier carries that out as the last act of an event.
  */
 #ifndef GATEWAY_SESSION_PRIVATE_H
 #define GATEWAY_SESSION_PRIVATE_H
@@ -14,117 +16,169 @@
 #include "gateway/session.h"
 #include "gateway/watch.h"
 
-enum ending {
-    END_NOT,
-    END_FINISH, /* what was written to the client still goes out */
-    END_RESET,  /* the client must see that something is missing */
-    END_TUNNEL  /* CONNECT: the flow goes on with what comes next */
+/* The head of a message, whichever version it came in. Borrowed. */
+struct head {
+    /* requests */
+    struct span method;
+    struct span path;
+    const char *host; /* normalised; "" when none is named */
+    uint16_t port;    /* 0 when none was written */
+    bool has_scheme;
+    bool scheme_tls;
+    /* responses */
+    unsigned status;
+    struct span phrase;
+    /* both */
+    const struct field *fields;
+    size_t field_count;
+    bool has_body;
+    bool has_length;
+    uint64_t length;
+    bool sensitive;                 /* HTTP/2: as in http2.h */
+    const struct http1_head *http1; /* NULL for HTTP/2 */
 };
 
-/* What is true of the exchange under way; cleared between exchanges. */
+/* Header fields for a head that is to be sent. What they say is borrowed. */
+struct field_list {
+    struct field *fields;
+    size_t count, capacity;
+};
+void field_list_add(struct field_list *list, struct span name, struct span value);
+
+struct carrier;
+
+/* What is true of one exchange; cleared between two on one connection. */
 struct exchange {
+    struct flow *flow;
+    struct worker *worker;
+    const struct carrier *carrier;
     bool active; /* a request head was read and its response is not over */
     bool request_over;
     bool response_started; /* the final head was read */
-    bool interim;          /* the response head just read is a 1xx */
     bool recorded;         /* the log has it */
     bool released;         /* the response's head went to the client */
     bool sniffing;         /* the decision about the response is not final */
     bool unjudged;         /* bytes were passed on since the last look */
     bool quiet;            /* an event stream that says nothing */
-    bool retried;
-    bool websocket;     /* an upgrade to WebSocket is asked for */
-    bool ranged;        /* Range was passed on */
-    bool close;         /* the client's connection ends with it */
-    bool counted_block; /* a record says that it was blocked, or would have been */
+    bool ranged;           /* Range was passed on */
+    bool counted_block;    /* a record says that it was blocked, or would have been */
+    bool origin_failed;    /* the answer is given because of the origin, which is given up */
     struct request request;
     struct response response;
+    struct head response_head;
     struct finding finding;
-    struct evbuffer *upstream; /* the request's head for the origin, kept for one more try */
-    struct evbuffer *held;     /* of the response's body, until it is judged */
+    struct evbuffer *held; /* of the response's body, until it is judged */
     struct decoder *decoder;
     struct watch *up_watch, *down_watch; /* over a chat's bodies or messages, or NULL */
     size_t wanted;                       /* bytes of prefix that make the judgement final */
-    enum http1_framing framing;          /* towards the client */
-    enum http1_framing request_framing;
-    int64_t started;    /* monotonic ms */
-    uint64_t up, down;  /* bytes of the bodies */
-    uint64_t body_mark; /* `up` at the last look at the rate */
+    int64_t started;                     /* monotonic ms */
+    uint64_t up, down;                   /* bytes of the bodies */
+    uint64_t body_mark;                  /* `up` at the last look at the rate */
     char file_name[256];
 };
 
-struct session {
-    struct flow *flow;
-    struct worker *worker;
-    struct http1 *requests;
-    struct http1 *responses;
-    struct exchange exchange;
-    char far_host[HOST_TEXT]; /* plain http: whom flow->far is connected to */
-    uint16_t far_port;
-    unsigned far_exchanges; /* responses that flow->far gave */
-    bool far_answering;     /* bytes of the response under way came */
-    bool tunnel;            /* bytes pass as they are (WebSocket) */
-    bool draining;
-    int64_t signed_at;
-    enum ending ending;
+/*
+ * How an exchange meets its two connections. Each function is called only in an order that HTTP
+ * allows: a head, pieces of body, then an end, which may come with trailer fields.
+ */
+struct carrier {
+    bool one_authority; /* requests for another host than the connection's are misdirected */
+    /* to the origin; the first one reaches it if need be */
+    void (*send_request)(struct exchange *exchange, const struct head *head);
+    void (*send_request_body)(struct exchange *exchange, struct span data);
+    void (*send_request_end)(struct exchange *exchange, const struct field *trailer, size_t count);
+    /* to the client */
+    void (*send_interim)(struct exchange *exchange, const struct head *head);
+    void (*send_response)(struct exchange *exchange, const struct head *head);
+    void (*send_response_body)(struct exchange *exchange, struct span data);
+    void (*send_response_end)(struct exchange *exchange, const struct field *trailer, size_t count);
+    /* a whole answer of our own */
+    void (*answer)(struct exchange *exchange, const struct head *head, enum reason reason,
+                   struct span body);
+    /* bytes that wait to be taken */
+    size_t (*near_waits)(const struct exchange *exchange);
+    bool (*far_waits)(const struct exchange *exchange); /* or there is no origin yet */
+    void (*set_deadline)(struct exchange *exchange, int64_t milliseconds);
+    void (*drop_origin)(struct exchange *exchange);
+    /* The exchange cannot be gone on with: the client must see that something is missing. */
+    void (*reset)(struct exchange *exchange);
+    /* It is over, as far as its response goes; session_clear_exchange() is the carrier's to call.
+     */
+    void (*finish)(struct exchange *exchange);
 };
+
+/* A connection with its client: what both versions have in common. */
+struct session {
+    const struct session_version *version;
+};
+struct session_version {
+    void (*free)(struct session *session);
+    void (*drain)(struct session *session, bool at_once);
+};
+struct session *session_http1_new(struct flow *flow);
+struct session *session_http2_new(struct flow *flow);
 
 /* --- session.c --- */
 
-/* Connects to the origin of the request unless it is connected, and sends the request's head. */
-void session_reach_origin(struct session *session);
-void session_drop_origin(struct session *session);
-/* The exchange is over: the next one, or the end. */
-void session_finish_exchange(struct session *session);
+void session_clear_exchange(struct exchange *exchange);
 /* The time that the phase it is in may take from now on. */
-void session_set_deadline(struct session *session);
+void session_set_deadline(struct exchange *exchange);
+/* That time is over. */
+void session_expire_exchange(struct exchange *exchange);
+/* Bytes of its response came: they are looked at once more if need be, and its time runs anew. */
+void session_note_response_bytes(struct exchange *exchange);
+/* The response cannot be gone on with: an error page, or a visible break if it had begun. */
+void session_break_response(struct exchange *exchange, const char *detail);
 
 /* --- session_request.c --- */
 
-void session_take_request_head(struct session *session);
-void session_take_request_body(struct session *session, struct span data);
-void session_take_request_trailer(struct session *session);
-void session_take_request_end(struct session *session);
-/* The client's bytes are no request. */
-void session_refuse_request(struct session *session);
+void session_begin_exchange(struct exchange *exchange, const struct head *head);
+bool session_is_listed_port(const struct configuration *configuration, uint16_t port);
+void session_take_request_head(struct exchange *exchange, const struct head *head);
+void session_take_request_body(struct exchange *exchange, struct span data);
+void session_take_request_trailer(struct exchange *exchange, const struct field *trailer,
+                                  size_t count);
+void session_take_request_end(struct exchange *exchange);
 
 /* --- session_response.c --- */
 
-void session_take_response_head(struct session *session);
-void session_take_response_body(struct session *session, struct span data);
-void session_take_response_trailer(struct session *session);
-void session_take_response_end(struct session *session);
+void session_take_interim_head(struct exchange *exchange, const struct head *head);
+void session_take_response_head(struct exchange *exchange, const struct head *head);
+void session_take_response_body(struct exchange *exchange, struct span data);
+void session_take_response_trailer(struct exchange *exchange, const struct field *trailer,
+                                   size_t count);
+void session_take_response_end(struct exchange *exchange);
 /* Judges by what has come so far, and lets it go on its way if nothing objects. */
-void session_judge_response(struct session *session, bool is_whole);
+void session_judge_response(struct exchange *exchange, bool is_whole);
 
 /* --- session_watch.c --- */
 
 /* After a head was judged: whether its body, or the WebSocket it opens, is a chat's. */
-void session_watch_request(struct session *session);
-void session_watch_response(struct session *session);
+void session_watch_request(struct exchange *exchange, const struct head *head);
+void session_watch_response(struct exchange *exchange);
 /* The beginning of a page is there: it may send the browser on. */
-void session_watch_page(struct session *session);
+void session_watch_page(struct exchange *exchange);
 /* False when the WebSocket uses an extension that nobody here can read. */
-bool session_watch_upgrade(struct session *session);
-/* Looks at bytes before they are passed on. False when they broke the protocol: the end is set. */
-bool session_watch_bytes(struct session *session, enum watch_side side, const void *bytes,
+bool session_watch_upgrade(struct exchange *exchange);
+/* Looks at bytes before they are passed on. False when they broke the protocol: it was reset. */
+bool session_watch_bytes(struct exchange *exchange, enum watch_side side, const void *bytes,
                          size_t size);
 
 /* --- session_answer.c --- */
 
 /* Answers the exchange ourselves: a page for a person, an empty body for the rest, and one record.
  */
-void session_answer(struct session *session, enum record_event event, enum reason reason,
+void session_answer(struct exchange *exchange, enum record_event event, enum reason reason,
                     const char *detail);
 /* The same because of the origin, which is given up. */
-void session_fail_origin(struct session *session, enum record_event event, enum reason reason,
+void session_fail_origin(struct exchange *exchange, enum record_event event, enum reason reason,
                          const char *detail);
 /* In observe mode: says what would have been blocked. */
-void session_record_would_block(struct session *session);
-void session_record_allowed(struct session *session);
+void session_record_would_block(struct exchange *exchange);
+void session_record_allowed(struct exchange *exchange);
 /* It ends before its response is whole, and nobody else has put it on record. */
-void session_record_cut(struct session *session);
+void session_record_cut(struct exchange *exchange);
 /* The exchange broke after its response had begun: no answer can be given any more. */
-void session_record_broken(struct session *session, enum reason reason, const char *detail);
+void session_record_broken(struct exchange *exchange, enum reason reason, const char *detail);
 
 #endif

@@ -7,9 +7,9 @@
 #include "filters/url.h"
 #include "gateway/refresh.h"
 
-static const struct policy *policy_of(const struct session *session)
+static const struct policy *policy_of(const struct exchange *exchange)
 {
-    return &session->worker->configuration->policy;
+    return &exchange->worker->configuration->policy;
 }
 
 static struct span value_of(const struct field *fields, size_t count, const char *name)
@@ -19,66 +19,61 @@ static struct span value_of(const struct field *fields, size_t count, const char
     return field != NULL ? field->value : (struct span){0};
 }
 
-void session_watch_request(struct session *session)
+void session_watch_request(struct exchange *exchange, const struct head *head)
 {
-    struct exchange *exchange = &session->exchange;
     const struct request *request = &exchange->request;
-    const struct service *service = watch_service(policy_of(session), request->host);
+    const struct service *service = watch_service(policy_of(exchange), request->host);
 
-    if (service == NULL || exchange->request_framing == HTTP1_NO_BODY)
+    if (service == NULL || !head->has_body)
         return;
     exchange->up_watch =
-        watch_new_body(session->flow, service, WATCH_CLIENT,
+        watch_new_body(exchange->flow, service, WATCH_CLIENT,
                        value_of(request->fields, request->field_count, "Content-Type"),
                        value_of(request->fields, request->field_count, "Content-Encoding"));
 }
 
 /* A redirect on the way from a learned link makes the next one learned too. */
-static void learn_redirect(struct session *session, struct span reference)
+static void learn_redirect(struct exchange *exchange, struct span reference)
 {
-    const struct exchange *exchange = &session->exchange;
     const struct request *request = &exchange->request;
     struct url base = {.tls = request->tls, .port = request->port, .target = request->target}, url;
     char text[URL_NORMAL_MAX];
 
     memcpy(base.host, request->host.data, request->host.size);
     if (reference.size > 0 && url_resolve(&base, reference, text, &url))
-        watch_learn_redirect(session->flow, exchange->finding.learned.service, &url);
+        watch_learn_redirect(exchange->flow, exchange->finding.learned.service, &url);
 }
 
-void session_watch_page(struct session *session)
+void session_watch_page(struct exchange *exchange)
 {
-    const struct exchange *exchange = &session->exchange;
     struct span html = {(const char *)exchange->response.prefix, exchange->response.prefix_size};
 
     if (exchange->finding.source == FROM_LEARNED)
-        learn_redirect(session, refresh_parse(refresh_find_meta(html)));
+        learn_redirect(exchange, refresh_parse(refresh_find_meta(html)));
 }
 
-void session_watch_response(struct session *session)
+void session_watch_response(struct exchange *exchange)
 {
-    struct exchange *exchange = &session->exchange;
     const struct response *response = &exchange->response;
-    const struct service *service = watch_service(policy_of(session), exchange->request.host);
+    const struct service *service = watch_service(policy_of(exchange), exchange->request.host);
 
     if (exchange->finding.source == FROM_LEARNED) {
-        learn_redirect(session, value_of(response->fields, response->field_count, "Location"));
-        learn_redirect(session,
+        learn_redirect(exchange, value_of(response->fields, response->field_count, "Location"));
+        learn_redirect(exchange,
                        refresh_parse(value_of(response->fields, response->field_count, "Refresh")));
     }
     if (service == NULL)
         return;
     exchange->down_watch =
-        watch_new_body(session->flow, service, WATCH_SERVICE,
+        watch_new_body(exchange->flow, service, WATCH_SERVICE,
                        value_of(response->fields, response->field_count, "Content-Type"),
                        value_of(response->fields, response->field_count, "Content-Encoding"));
 }
 
-bool session_watch_upgrade(struct session *session)
+bool session_watch_upgrade(struct exchange *exchange)
 {
-    struct exchange *exchange = &session->exchange;
     const struct response *response = &exchange->response;
-    const struct service *service = watch_service(policy_of(session), exchange->request.host);
+    const struct service *service = watch_service(policy_of(exchange), exchange->request.host);
     struct websocket_parameters parameters;
 
     if (service == NULL)
@@ -87,21 +82,20 @@ bool session_watch_upgrade(struct session *session)
             value_of(response->fields, response->field_count, "Sec-WebSocket-Extensions"),
             &parameters))
         return false;
-    exchange->up_watch = watch_new_websocket(session->flow, service, WATCH_CLIENT, &parameters);
-    exchange->down_watch = watch_new_websocket(session->flow, service, WATCH_SERVICE, &parameters);
+    exchange->up_watch = watch_new_websocket(exchange->flow, service, WATCH_CLIENT, &parameters);
+    exchange->down_watch = watch_new_websocket(exchange->flow, service, WATCH_SERVICE, &parameters);
     return true;
 }
 
-bool session_watch_bytes(struct session *session, enum watch_side side, const void *bytes,
+bool session_watch_bytes(struct exchange *exchange, enum watch_side side, const void *bytes,
                          size_t size)
 {
-    struct exchange *exchange = &session->exchange;
     struct watch *watch = side == WATCH_CLIENT ? exchange->up_watch : exchange->down_watch;
 
     if (watch == NULL || watch_feed(watch, bytes, size))
         return true;
-    session_record_broken(session, side == WATCH_CLIENT ? REASON_BAD_REQUEST : REASON_BAD_RESPONSE,
+    session_record_broken(exchange, side == WATCH_CLIENT ? REASON_BAD_REQUEST : REASON_BAD_RESPONSE,
                           watch_error(watch));
-    session->ending = END_RESET;
+    exchange->carrier->reset(exchange);
     return false;
 }

@@ -4,11 +4,14 @@
 # hand out. One table says which host has which address; the certificates, the DNS answers and the
 # server blocks are made from it. The origins that misbehave on purpose are in misbehaving.py.
 
+import contextlib
 import io
 import json
 import os
 import random
 import shutil
+import signal
+import ssl
 import struct
 import time
 import zipfile
@@ -43,6 +46,7 @@ HOSTS = {
     "stubborn.example-clinic.jp": (80, "python", "stubborn"),
     "closing.example-clinic.jp": (81, "python", "closing"),
     "hostile.example-clinic.jp": (82, "python", "hostile"),
+    "streams.example-clinic.jp": (83, "nghttpd", "started by the cases that need it"),
 }
 BAD_CERTIFICATES = {
     "expired.example-clinic.jp": lambda c: c.expired("expired.example-clinic.jp"),
@@ -164,7 +168,7 @@ http {{
     log_format lab escape=json '{{"time":$msec,"client":"$remote_addr","connection":$connection,'
         '"requests":$connection_requests,"host":"$host","sni":"$ssl_server_name","scheme":"$scheme",'
         '"method":"$request_method","uri":"$request_uri","status":$status,'
-        '"protocol":"$ssl_protocol","agent":"$http_user_agent","via":"$http_via",'
+        '"protocol":"$ssl_protocol","version":"$server_protocol","agent":"$http_user_agent","via":"$http_via",'
         '"forwarded":"$http_x_forwarded_for"}}';
     access_log {run}/access.log lab;
 {servers}
@@ -175,8 +179,8 @@ SERVER = """
         server_name {host};
         listen {ip4}:80;
         listen [{ip6}]:80;
-        listen {ip4}:443 ssl;
-        listen [{ip6}]:443 ssl;
+        listen {ip4}:443 ssl{http2};
+        listen [{ip6}]:443 ssl{http2};
         ssl_certificate {certificate};
         ssl_certificate_key {key};
         ssl_protocols TLSv1.2 TLSv1.3;
@@ -231,11 +235,22 @@ class Origins:
         self.messages = os.path.join(self.folder, "messages")  # of the chat: see chat.py
         self.access_log = os.path.join(self.folder, "access.log")
         self.big = None
+        self.http2 = os.environ.get("LAB_HTTP2") == "1"  # all of nginx's sites speak it
         self._mark = 0
 
     def start(self):
         os.makedirs(self.messages, exist_ok=True)
         self._write_sites()
+        path = self._write_configuration()
+        self._dnsmasq()
+        self.nginx = self.lab.processes.start(
+            "internet", "nginx", ["nginx", "-e", "stderr", "-p", self.folder, "-c", path])
+        wait_for(lambda: self._answers(address4("ehr.example-clinic.jp"), 443), 10,
+                 lambda: "nginx: " + self.nginx.output())
+        wait_for(lambda: self._answers(origin4(DNS_NUMBER), 53), 10,
+                 lambda: "dnsmasq: " + self.dnsmasq.output())
+
+    def _write_configuration(self):
         blocks = []
         for host, (_, server, kind) in HOSTS.items():
             make = BAD_CERTIFICATES.get(host)
@@ -244,17 +259,44 @@ class Origins:
             if server == "nginx":
                 blocks.append(SERVER.format(
                     host=host, ip4=address4(host), ip6=address6(host), certificate=certificate,
-                    key=key, locations=locations_of(kind, os.path.join(self.sites, kind), self.messages)))
+                    key=key, http2=" http2" if self.http2 else "",
+                    locations=locations_of(kind, os.path.join(self.sites, kind), self.messages)))
         path = os.path.join(self.folder, "nginx.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write(NGINX.format(run=self.folder, servers="".join(blocks)))
-        self._dnsmasq()
-        self.nginx = self.lab.processes.start(
-            "internet", "nginx", ["nginx", "-e", "stderr", "-p", self.folder, "-c", path])
-        wait_for(lambda: self._answers(address4("ehr.example-clinic.jp"), 443), 10,
+        return path
+
+    @contextlib.contextmanager
+    def speaking_http2(self):
+        """While this lasts every site of nginx speaks HTTP/2 to those who offer it."""
+        before = self.http2
+        self._speak(True)
+        try:
+            yield
+        finally:
+            self._speak(before)
+
+    def _speak(self, http2):
+        if http2 == self.http2:
+            return
+        self.http2 = http2
+        self._write_configuration()
+        self.nginx.popen.send_signal(signal.SIGHUP)
+        host = "ehr.example-clinic.jp"
+        # For a moment the workers of before accept too: several in a row.
+        wait_for(lambda: all(self._negotiates(host) == ("h2" if http2 else "http/1.1")
+                             and not time.sleep(0.04) for _ in range(6)), 10,
                  lambda: "nginx: " + self.nginx.output())
-        wait_for(lambda: self._answers(origin4(DNS_NUMBER), 53), 10,
-                 lambda: "dnsmasq: " + self.dnsmasq.output())
+
+    def _negotiates(self, host):
+        context = ssl.create_default_context(cafile=self.lab.certificates.root)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        try:
+            sock = self.lab.network.connect("internet", address4(host), 443, 2)
+            with context.wrap_socket(sock, server_hostname=host) as tls:
+                return tls.selected_alpn_protocol()
+        except OSError:
+            return None
 
     def _answers(self, address, port):
         try:

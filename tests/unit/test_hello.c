@@ -370,7 +370,13 @@ static void test_alpn(void **state)
     put_extension(&extra, 16, "\0\x0f\2h2\x08http/1.1\2\x1a\x1a", 17);
     assert_int_equal(judge_extra(&extra, &facts), HELLO_DONE);
     assert_true(facts.alpn_present && facts.alpn_h2 && facts.alpn_http1);
+    assert_true(facts.alpn_h2_first);
     assert_false(facts.alpn_other);
+    extra.size = 0;
+    put_extension(&extra, 16, "\0\x0c\x08http/1.1\2h2", 14);
+    assert_int_equal(judge_extra(&extra, &facts), HELLO_DONE);
+    assert_true(facts.alpn_h2 && facts.alpn_http1);
+    assert_false(facts.alpn_h2_first);
     extra.size = 0;
     put_extension(&extra, 16, "\0\x09\x08http/1.0", 11);
     assert_int_equal(judge_extra(&extra, &facts), HELLO_DONE);

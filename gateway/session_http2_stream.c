@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * HTTP/2 as the carrier of an exchange: a stream of the client's connection paired with one of the
+ * origin's. What one side received is given back to its window when it went out at the other.
+ */
+#include "gateway/session_http2.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "filters/memory.h"
+#include "gateway/replica.h"
+
+static struct stream *stream_of(const struct exchange *exchange)
+{
+    return (struct stream *)(uintptr_t)exchange;
+}
+
+/* --- the end of a stream --- */
+
+static void let_go_of_near(struct stream *stream, uint32_t code)
+{
+    if (stream->near != NULL)
+        http2_release_stream(stream->near, code);
+    stream->near = NULL;
+}
+
+static void let_go_of_far(struct stream *stream, uint32_t code)
+{
+    if (stream->far != NULL)
+        http2_release_stream(stream->far, code);
+    stream->far = NULL;
+}
+
+static void end_stream(struct stream *stream, uint32_t near_code, uint32_t far_code)
+{
+    session_record_cut(&stream->exchange); /* before the heads go that it tells of */
+    stream->exchange.active = false;
+    let_go_of_near(stream, near_code);
+    let_go_of_far(stream, far_code);
+    stream->dead = true;
+}
+
+void session_http2_reset_stream(struct stream *stream, uint32_t code)
+{
+    end_stream(stream, code, HTTP2_CANCEL);
+}
+
+void session_http2_free_stream(struct stream *stream)
+{
+    end_stream(stream, HTTP2_CANCEL, HTTP2_CANCEL);
+    TAILQ_REMOVE(&stream->session->streams, stream, next);
+    session_clear_exchange(&stream->exchange);
+    free(stream);
+}
+
+void session_http2_expire_stream(struct stream *stream)
+{
+    stream->at = 0;
+    if (stream->exchange.active)
+        session_expire_exchange(&stream->exchange);
+    else
+        session_http2_reset_stream(stream, HTTP2_CANCEL); /* it does not take its answer */
+}
+
+static bool is_safe(const struct request *request)
+{
+    return span_equal(request->method, SPAN("GET")) || span_equal(request->method, SPAN("HEAD"));
+}
+
+/*
+ * A connection that was kept alive may just have ended: the client asks again by itself, on a new
+ * one. Where the origin never answered anything it would only go round in circles.
+ */
+void session_http2_orphan_stream(struct stream *stream, const char *detail)
+{
+    struct exchange *exchange = &stream->exchange;
+
+    if (stream->dead)
+        return;
+    if (exchange->active && exchange->response_started)
+        session_break_response(exchange, detail);
+    else if (exchange->active && stream->session->responses > 0 && is_safe(&exchange->request))
+        session_http2_reset_stream(stream, HTTP2_REFUSED_STREAM);
+    else if (exchange->active)
+        session_fail_origin(exchange, EVENT_ERROR, REASON_ORIGIN_UNREACHABLE, detail);
+    let_go_of_far(stream, HTTP2_CANCEL);
+}
+
+/* --- the carrier --- */
+
+static void send_request(struct exchange *exchange, const struct head *head)
+{
+    struct stream *stream = stream_of(exchange);
+    const struct request *request = &exchange->request;
+    struct http2_head sent = {
+        .method = request->method,
+        .scheme_tls = request->tls,
+        .port = request->port != 443 ? request->port : 0,
+        .path = request->target,
+        .fields = head->fields,
+        .field_count = head->field_count,
+        .end = !head->has_body,
+        .sensitive = head->sensitive,
+    };
+
+    memcpy(sent.host, request->host.data, request->host.size); /* shorter than HOST_TEXT */
+    if (stream->session->far != NULL)
+        stream->far = http2_send_request(stream->session->far, &sent, stream);
+    if (stream->far == NULL)
+        session_http2_reset_stream(stream, HTTP2_REFUSED_STREAM);
+    else
+        session_set_deadline(exchange);
+}
+
+static void send_request_body(struct exchange *exchange, struct span data)
+{
+    struct stream *stream = stream_of(exchange);
+
+    if (stream->far != NULL)
+        http2_send_body(stream->far, data);
+}
+
+static void send_request_end(struct exchange *exchange, const struct field *trailer, size_t count)
+{
+    struct stream *stream = stream_of(exchange);
+
+    if (stream->far != NULL)
+        http2_send_trailer(stream->far, trailer, count);
+}
+
+static struct http2_head head_of(const struct head *head)
+{
+    return (struct http2_head){
+        .status = head->status,
+        .fields = head->fields,
+        .field_count = head->field_count,
+        .end = !head->has_body,
+        .sensitive = head->sensitive,
+    };
+}
+
+static void send_interim(struct exchange *exchange, const struct head *head)
+{
+    struct stream *stream = stream_of(exchange);
+    struct http2_head sent = head_of(head);
+
+    sent.end = false;
+    if (stream->near != NULL)
+        http2_send_interim(stream->near, &sent);
+}
+
+static void send_response(struct exchange *exchange, const struct head *head)
+{
+    struct stream *stream = stream_of(exchange);
+    struct http2_head sent = head_of(head);
+
+    if (stream->near != NULL)
+        http2_send_response(stream->near, &sent);
+}
+
+static void send_response_body(struct exchange *exchange, struct span data)
+{
+    struct stream *stream = stream_of(exchange);
+
+    if (stream->near != NULL)
+        http2_send_body(stream->near, data);
+}
+
+static void send_response_end(struct exchange *exchange, const struct field *trailer, size_t count)
+{
+    struct stream *stream = stream_of(exchange);
+
+    if (stream->near != NULL)
+        http2_send_trailer(stream->near, trailer, count);
+}
+
+static void answer(struct exchange *exchange, const struct head *head, enum reason reason,
+                   struct span body)
+{
+    struct stream *stream = stream_of(exchange);
+
+    (void)reason;
+    if (stream->near == NULL)
+        return;
+    send_response(exchange, head);
+    http2_send_body(stream->near, body);
+    http2_send_end(stream->near);
+    http2_stop_stream(stream->near);
+}
+
+static size_t near_waits(const struct exchange *exchange)
+{
+    const struct stream *stream = stream_of(exchange);
+
+    return stream->near != NULL ? http2_stream_queued(stream->near) : 0;
+}
+
+static bool far_waits(const struct exchange *exchange)
+{
+    const struct stream *stream = stream_of(exchange);
+
+    return stream->far == NULL || http2_stream_queued(stream->far) > 0;
+}
+
+static void set_deadline(struct exchange *exchange, int64_t milliseconds)
+{
+    struct stream *stream = stream_of(exchange);
+
+    stream->at = clock_monotonic() + milliseconds;
+    session_http2_schedule(stream->session, stream->at);
+}
+
+static void drop_origin(struct exchange *exchange)
+{
+    let_go_of_far(stream_of(exchange), HTTP2_CANCEL);
+}
+
+static void reset(struct exchange *exchange)
+{
+    session_http2_reset_stream(stream_of(exchange), HTTP2_INTERNAL_ERROR);
+}
+
+/* Its answer may still be on its way: the stream stays until that is taken. */
+static void finish(struct exchange *exchange)
+{
+    struct stream *stream = stream_of(exchange);
+
+    if (!exchange->request_over && stream->near != NULL)
+        http2_stop_stream(stream->near);
+    if (!exchange->request_over)
+        let_go_of_far(stream, HTTP2_CANCEL);
+    session_clear_exchange(exchange);
+    set_deadline(exchange, exchange->worker->configuration->timeout_body);
+}
+
+const struct carrier session_http2_carrier = {
+    .one_authority = true,
+    .send_request = send_request,
+    .send_request_body = send_request_body,
+    .send_request_end = send_request_end,
+    .send_interim = send_interim,
+    .send_response = send_response,
+    .send_response_body = send_response_body,
+    .send_response_end = send_response_end,
+    .answer = answer,
+    .near_waits = near_waits,
+    .far_waits = far_waits,
+    .set_deadline = set_deadline,
+    .drop_origin = drop_origin,
+    .reset = reset,
+    .finish = finish,
+};
+
+/* --- the client's events --- */
+
+static struct head read_head(const struct http2_head *head)
+{
+    return (struct head){
+        .method = head->method,
+        .path = head->path,
+        .host = head->host,
+        .port = head->port,
+        .has_scheme = true,
+        .scheme_tls = head->scheme_tls,
+        .status = head->status,
+        .fields = head->fields,
+        .field_count = head->field_count,
+        .has_body = !head->end,
+        .sensitive = head->sensitive,
+    };
+}
+
+static void take_request(struct session_http2 *session, const struct http2_event *event)
+{
+    struct stream *stream = memory_allocate(1, sizeof(*stream));
+    struct head head = read_head(event->head);
+
+    stream->session = session;
+    stream->exchange.flow = session->flow;
+    stream->exchange.worker = session->worker;
+    stream->exchange.carrier = &session_http2_carrier;
+    stream->near = event->stream;
+    http2_set_user(stream->near, stream);
+    TAILQ_INSERT_TAIL(&session->streams, stream, next);
+    session->idle_at = 0;
+    if (span_equal(head.method, SPAN("CONNECT"))) {
+        session_begin_exchange(&stream->exchange, &head);
+        session_answer(&stream->exchange, EVENT_REFUSE, REASON_BAD_REQUEST,
+                       "CONNECT is for the proxy port");
+        return;
+    }
+    session_take_request_head(&stream->exchange, &head);
+}
+
+/* Bytes of the answer went out: the origin may send as many again. */
+static void note_sent(struct stream *stream, size_t size)
+{
+    struct exchange *exchange = &stream->exchange;
+
+    if (stream->far != NULL)
+        http2_consume_body(stream->far, size);
+    if (!exchange->active)
+        set_deadline(exchange, exchange->worker->configuration->timeout_body);
+    else if (exchange->released)
+        session_set_deadline(exchange);
+}
+
+static void report_refused(struct session_http2 *session, enum http2_error error)
+{
+    struct rule nowhere = {0};
+    struct record record;
+    bool too_large = error == HTTP2_ERROR_FIELD_TOO_LONG || error == HTTP2_ERROR_HEAD_TOO_LARGE ||
+                     error == HTTP2_ERROR_TOO_MANY_FIELDS;
+
+    flow_record(session->flow, EVENT_REFUSE, &record);
+    flow_record_reason(&record, too_large ? REASON_REQUEST_TOO_LARGE : REASON_BAD_REQUEST, nowhere);
+    record_set_text(&record, RECORD_DETAIL, http2_error_text(error));
+    replica_record(session->worker->replica, &record);
+}
+
+static void take_near_event(struct stream *stream, const struct http2_event *event)
+{
+    struct exchange *exchange = &stream->exchange;
+
+    switch (event->kind) {
+    case HTTP2_BODY: /* its deadline stands: a body must come at a rate */
+        if (exchange->active && stream->far != NULL)
+            session_take_request_body(exchange, event->data);
+        else
+            http2_consume_body(event->stream, event->data.size);
+        break;
+    case HTTP2_TRAILER:
+        session_take_request_trailer(exchange, event->fields, event->field_count);
+        break;
+    case HTTP2_END:
+        session_take_request_end(exchange);
+        break;
+    case HTTP2_SENT:
+        note_sent(stream, event->size);
+        break;
+    case HTTP2_CLOSED:
+        end_stream(stream, HTTP2_NO_ERROR, HTTP2_CANCEL);
+        break;
+    case HTTP2_RESET:
+        end_stream(stream, HTTP2_NO_ERROR, event->code);
+        break;
+    default:
+        break;
+    }
+}
+
+void session_http2_near_event(void *context, const struct http2_event *event)
+{
+    struct session_http2 *session = context;
+
+    session->event_count++;
+    if (event->kind == HTTP2_HEAD) {
+        take_request(session, event);
+    } else if (event->kind == HTTP2_REFUSED) {
+        report_refused(session, event->error);
+    } else if (event->kind == HTTP2_ERROR) {
+        if (event->error != HTTP2_ERROR_NONE)
+            report_refused(session, event->error);
+        session->ending = FINISHES;
+    } else if (event->user != NULL) {
+        take_near_event(event->user, event);
+    }
+}
+
+/* --- the origin's events --- */
+
+/* RST_STREAM of the origin, or of the adapter for what the origin did. */
+static void take_far_reset(struct stream *stream, const struct http2_event *event)
+{
+    struct exchange *exchange = &stream->exchange;
+    uint32_t code = event->code;
+
+    if (!exchange->active)
+        return; /* its answer was whole */
+    if (event->error != HTTP2_ERROR_NONE && event->error != HTTP2_ERROR_NOT_SENT) {
+        session_break_response(exchange, http2_error_text(event->error));
+        return;
+    }
+    if (code != HTTP2_REFUSED_STREAM)
+        session_record_broken(exchange, REASON_BAD_RESPONSE, "reset by the origin");
+    session_http2_reset_stream(stream, code != HTTP2_NO_ERROR ? code : HTTP2_INTERNAL_ERROR);
+}
+
+static void take_far_body(struct stream *stream, const struct http2_event *event)
+{
+    struct exchange *exchange = &stream->exchange;
+
+    if (!exchange->active) {
+        http2_consume_body(event->stream, event->data.size);
+        return;
+    }
+    session_take_response_body(exchange, event->data);
+    if (exchange->active)
+        session_note_response_bytes(exchange);
+}
+
+static void take_far_event(struct stream *stream, const struct http2_event *event)
+{
+    struct exchange *exchange = &stream->exchange;
+    struct head head;
+
+    switch (event->kind) {
+    case HTTP2_INTERIM:
+        head = read_head(event->head);
+        session_take_interim_head(exchange, &head);
+        break;
+    case HTTP2_HEAD:
+        head = read_head(event->head);
+        session_take_response_head(exchange, &head);
+        break;
+    case HTTP2_BODY:
+        take_far_body(stream, event);
+        break;
+    case HTTP2_TRAILER:
+        session_take_response_trailer(exchange, event->fields, event->field_count);
+        break;
+    case HTTP2_END:
+        stream->session->responses++;
+        session_take_response_end(exchange);
+        break;
+    case HTTP2_SENT:
+        if (stream->near != NULL)
+            http2_consume_body(stream->near, event->size);
+        break;
+    case HTTP2_RESET:
+        take_far_reset(stream, event);
+        break;
+    default: /* CLOSED: the handle stays, for what still waits towards the client */
+        break;
+    }
+}
+
+void session_http2_far_event(void *context, const struct http2_event *event)
+{
+    struct session_http2 *session = context;
+
+    session->event_count++;
+    if (event->kind == HTTP2_GOAWAY)
+        session_http2_close(session);
+    else if (event->kind == HTTP2_ERROR)
+        session->far_fault = http2_error_text(event->error);
+    else if (event->user != NULL)
+        take_far_event(event->user, event);
+}
