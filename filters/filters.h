@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What decides. Pure functions over an exchange: no sockets, no clock, no allocation. The rows of
- * the policy stand in two tables in filters/table.c, in the order in which they are asked; the first
- * that matches decides. A new filter is one file and one row.
+ * the policy stand in two tables in filters/table.c, in the order in which they are asked; the
+ * first that matches decides. A new filter is one file and one row.
  */
 #ifndef FILTERS_FILTERS_H
 #define FILTERS_FILTERS_H
@@ -39,13 +39,14 @@ enum request_source {
 #undef X
 };
 
-/* Whether an exchange goes on. In observe mode the finding still says BLOCK: the caller lets it pass. */
+/* Whether an exchange goes on. In observe mode the finding still says BLOCK: the caller lets it
+ * pass. */
 enum verdict { VERDICT_PASS, VERDICT_BLOCK };
 
 struct finding {
     enum verdict verdict;
     enum reason reason;
-    struct rule rule;              /* of the deciding entry; file NULL when no entry decided */
+    struct rule rule; /* of the deciding entry; file NULL when no entry decided */
     enum request_kind kind;
     enum request_source source;
     char source_name[HOST_TEXT];   /* the service's name or the page's host; "" for none */
@@ -62,11 +63,11 @@ void filters_judge_request(const struct policy *policy, const struct standing *s
                            const struct request *request, struct finding *finding);
 
 /*
- * Rows 1 to 7 of the response table. `finding` is the request's; it becomes what these rows say, and a
- * request's block counts no more: in observe mode the caller has noted it.
- * May be called again with a longer prefix, until the prefix is whole or filters_wanted_bytes() long:
- * before that a pass holds only for the bytes seen, and a download that is listed by its content may
- * still be taken for an unknown one.
+ * Rows 1 to 7 of the response table. `finding` is the request's; it becomes what these rows say,
+ * and a request's block counts no more: in observe mode the caller has noted it. May be called
+ * again with a longer prefix, until the prefix is whole or filters_wanted_bytes() long: before that
+ * a pass holds only for the bytes seen, and a download that is listed by its content may still be
+ * taken for an unknown one.
  */
 void filters_judge_response(const struct policy *policy, const struct standing *standing,
                             const struct request *request, const struct response *response,

@@ -5,8 +5,8 @@
  *   example.jp      that name and no other
  *   *.example.jp    every name below it, not the name itself
  *   .example.jp     the name and every name below it
- *   *file.zoom.us   a '*' as part of the left-most label stands for any bytes of that label (at least none)
- *   192.0.2.7       an address literal, matched only exactly
+ *   *file.zoom.us   a '*' as part of the left-most label stands for any bytes of that label (at
+ * least none) 192.0.2.7       an address literal, matched only exactly
  *
  * The most specific entry wins: exact, then glob, then the longest suffix.
  */
@@ -15,7 +15,8 @@
 
 #include "filters/span.h"
 
-/* Where a rule stands in the configuration. `file` lives as long as the configuration; NULL: built in. */
+/* Where a rule stands in the configuration. `file` lives as long as the configuration; NULL: built
+ * in. */
 struct rule {
     const char *file;
     unsigned line;
@@ -34,8 +35,8 @@ void hostset_free(struct hostset *set);
 
 /*
  * Adds a pattern. Upper case is folded, a trailing dot dropped, and a name that is not ASCII is
- * turned into A-labels (IDNA 2008, libidn2). NULL when added, otherwise a message in static storage.
- * The first of two equal patterns stays.
+ * turned into A-labels (IDNA 2008, libidn2). NULL when added, otherwise a message in static
+ * storage. The first of two equal patterns stays.
  */
 const char *hostset_add(struct hostset *set, struct span pattern, int tag, struct rule rule);
 
@@ -57,8 +58,9 @@ bool host_normalise(struct span host, char *text);
 bool host_is_literal(struct span host);
 
 /*
- * A single pattern, for those that keep no set: `text` (HOST_PATTERN_TEXT bytes) becomes the pattern
- * in the form in which a set keeps it. NULL when it is one, otherwise a message in static storage.
+ * A single pattern, for those that keep no set: `text` (HOST_PATTERN_TEXT bytes) becomes the
+ * pattern in the form in which a set keeps it. NULL when it is one, otherwise a message in static
+ * storage.
  */
 #define HOST_PATTERN_TEXT 384
 const char *host_pattern_normalise(struct span pattern, char *text);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The policy as data: what the configuration and the service profiles say, in the form in which the
- * filters ask it. Built once per configuration generation by the configuration module, then only read.
+ * filters ask it. Built once per configuration generation by the configuration module, then only
+ * read.
  */
 #ifndef FILTERS_POLICY_H
 #define FILTERS_POLICY_H
@@ -30,8 +31,8 @@ enum treatment { TREAT_INSPECT, TREAT_SPLICE };
 
 /* "host/path*": a host pattern of hostset.h, then a path in which * stands for any bytes. */
 struct url_pattern {
-    char *host;       /* as host_pattern_normalise() gives it */
-    char *path;       /* begins with '/'; "/" followed by "*" when only the host was written */
+    char *host; /* as host_pattern_normalise() gives it */
+    char *path; /* begins with '/'; "/" followed by "*" when only the host was written */
     struct rule rule;
 };
 /*
@@ -46,7 +47,8 @@ bool url_pattern_matches(const struct url_pattern *pattern, struct span host, st
 bool url_pattern_parse(struct span text, struct rule rule, struct url_pattern *pattern,
                        const char **error);
 void url_pattern_clear(struct url_pattern *pattern);
-/* True for a pattern that takes everything on its hosts: written without a path, or with just "/" and '*'. */
+/* True for a pattern that takes everything on its hosts: written without a path, or with just "/"
+ * and '*'. */
 bool url_pattern_is_whole_host(const struct url_pattern *pattern);
 
 /* A header field that a profile sets on requests to some hosts (tenant restriction). */
@@ -61,32 +63,32 @@ struct port_range {
 };
 
 struct service {
-    char *name;  /* "zoom" */
-    char *title; /* "Zoom", for the page and the log's reader */
-    struct hostset *hosts;       /* tag: enum treatment */
-    struct hostset *call;        /* a flow to one of these is the sign of a call; no treatment */
-    struct hostset *chat;        /* hosts whose responses carry the chat */
+    char *name;            /* "zoom" */
+    char *title;           /* "Zoom", for the page and the log's reader */
+    struct hostset *hosts; /* tag: enum treatment */
+    struct hostset *call;  /* a flow to one of these is the sign of a call; no treatment */
+    struct hostset *chat;  /* hosts whose responses carry the chat */
     struct url_pattern *attachments;
     size_t attachment_count;
-    struct url_pattern *join;    /* meeting-join links */
+    struct url_pattern *join; /* meeting-join links */
     size_t join_count;
-    struct network *networks;    /* published addresses: media, and TLS without SNI */
+    struct network *networks; /* published addresses: media, and TLS without SNI */
     size_t network_count;
     struct port_range *media_udp;
     size_t media_udp_count;
     struct port_range *media_tcp;
     size_t media_tcp_count;
-    bool quic;                   /* UDP/443 to `networks` may pass */
+    bool quic; /* UDP/443 to `networks` may pass */
     struct tenant_header *headers;
     size_t header_count;
     char *policy_url;
-    char *reviewed;              /* date, YYYY-MM-DD */
+    char *reviewed; /* date, YYYY-MM-DD */
     struct rule rule;
 };
 
 /* "pdf from labo.example.jp": files of a type that the clinic takes from some host. */
 struct listed_file {
-    char *type;           /* extension as in filters/filetype.h, lower case, or "*" */
+    char *type;            /* extension as in filters/filetype.h, lower case, or "*" */
     struct hostset *hosts; /* one entry */
     struct rule rule;
 };
@@ -101,17 +103,17 @@ struct policy {
     enum policy_scope scope;
     enum policy_outside outside;
     enum policy_no_sni no_sni;
-    int64_t linger;              /* milliseconds */
-    int64_t learned_for;         /* milliseconds that a learned link is remembered */
-    bool learned_by_host;        /* a learned link stands for its whole host */
-    bool learn_everywhere;       /* from all inspected hosts of a service, not only its chat hosts */
+    int64_t linger;        /* milliseconds */
+    int64_t learned_for;   /* milliseconds that a learned link is remembered */
+    bool learned_by_host;  /* a learned link stands for its whole host */
+    bool learn_everywhere; /* from all inspected hosts of a service, not only its chat hosts */
 
     struct service *services;
     size_t service_count;
-    struct hostset *clinic;      /* clinic.allow and clinic.splice; tag: enum treatment */
+    struct hostset *clinic; /* clinic.allow and clinic.splice; tag: enum treatment */
     struct hostset *clinic_deny;
-    struct hostset *denied;      /* the lists: shorteners, link-in-bio, DoH, private relays ... */
-    struct hostset *system;      /* updates, OCSP, CRL, captive portals, time; tag: enum treatment */
+    struct hostset *denied; /* the lists: shorteners, link-in-bio, DoH, private relays ... */
+    struct hostset *system; /* updates, OCSP, CRL, captive portals, time; tag: enum treatment */
     struct url_pattern *meetings; /* the clinic's own meeting links */
     size_t meeting_count;
     struct listed_file *files;
@@ -119,9 +121,9 @@ struct policy {
 };
 
 /*
- * The class of a host, without regard to releases. First match: clinic.deny, a service's hosts, call
- * and attachment hosts, clinic.allow, the denied lists, the system lists. `service` (may be NULL) is
- * set when the class is SERVICE; `entry` (may be NULL) to the deciding entry, or to NULL.
+ * The class of a host, without regard to releases. First match: clinic.deny, a service's hosts,
+ * call and attachment hosts, clinic.allow, the denied lists, the system lists. `service` (may be
+ * NULL) is set when the class is SERVICE; `entry` (may be NULL) to the deciding entry, or to NULL.
  */
 enum destination_class policy_classify(const struct policy *policy, struct span host,
                                        const struct service **service,
@@ -131,7 +133,8 @@ enum destination_class policy_classify(const struct policy *policy, struct span 
 const struct service *policy_service_by_address(const struct policy *policy,
                                                 const struct address *address);
 
-/* The service of which `host` is a host of any sort (also one that only carries its chat), or NULL. */
+/* The service of which `host` is a host of any sort (also one that only carries its chat), or NULL.
+ */
 const struct service *policy_service_by_host(const struct policy *policy, struct span host);
 
 /* The service that names `host` as a call host, or NULL. */
@@ -141,29 +144,30 @@ const struct service *policy_call_service(const struct policy *policy, struct sp
 enum release_scope { RELEASE_URL, RELEASE_HOST };
 struct release {
     enum release_scope scope;
-    char host[HOST_TEXT];       /* RELEASE_HOST: this very host; RELEASE_URL: for the record */
+    char host[HOST_TEXT];   /* RELEASE_HOST: this very host; RELEASE_URL: for the record */
     uint8_t url_sha256[32]; /* RELEASE_URL: of url_normalise() in filters/url.h */
-    int64_t until;        /* Unix seconds */
+    int64_t until;          /* Unix seconds */
     int64_t id;
 };
 
 /* What is true at the moment of judgement. Borrowed. */
 struct standing {
-    bool consultation;          /* one is on for this client's scope */
-    const char *service;        /* the service of the consultation, or NULL */
+    bool consultation;   /* one is on for this client's scope */
+    const char *service; /* the service of the consultation, or NULL */
     const struct release *releases;
     size_t release_count;
-    int64_t now;                /* Unix seconds */
+    int64_t now;                                           /* Unix seconds */
     void (*sha256)(struct span bytes, uint8_t digest[32]); /* filters know no crypto library */
     const struct learned_links *learned; /* links that came from the patient, or NULL */
-    const char *scope;          /* of the client, as the learned links know it */
+    const char *scope;                   /* of the client, as the learned links know it */
 };
 
 /* The release in force that covers this URL, or NULL. */
 const struct release *release_find(const struct standing *standing, bool tls, struct span host,
                                    uint16_t port, struct span target);
 
-/* The release in force of which `host` is the host, whether for all of it or for one URL on it; or NULL. */
+/* The release in force of which `host` is the host, whether for all of it or for one URL on it; or
+ * NULL. */
 const struct release *release_find_host(const struct standing *standing, struct span host);
 
 #endif

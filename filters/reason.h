@@ -30,14 +30,16 @@
     X(TYPE_MISMATCH, "type-mismatch", 403, "xv", "the content is not what it is said to be")       \
     X(DANGEROUS_FILE, "dangerous-file", 403, "xv", "a file of a kind that can run or harm")        \
     X(OPAQUE_ARCHIVE, "opaque-archive", 403, "xv", "content that cannot be looked into")           \
-    X(UNKNOWN_DOWNLOAD, "unknown-download", 403, "xv", "a download that the clinic has not listed")\
+    X(UNKNOWN_DOWNLOAD, "unknown-download", 403, "xv",                                             \
+      "a download that the clinic has not listed")                                                 \
     X(MALWARE, "malware", 403, "vi", "the virus scanner found something")                          \
     X(NO_SNI, "no-sni", 0, "xv", "a TLS client that does not say which host it wants")             \
     X(NOT_WEB, "not-web", 0, "xv", "not HTTP, and not to a listed service")                        \
     X(LOOP, "loop", 403, "-", "the destination is the gateway itself or a local address")          \
     X(UNLISTED_PORT, "unlisted-port", 403, "-", "a port that the explicit proxy does not serve")   \
     X(BAD_REQUEST, "bad-request", 400, "-", "a request that two parsers could read differently")   \
-    X(BAD_RESPONSE, "bad-response", 502, "-", "a response that two parsers could read differently")\
+    X(BAD_RESPONSE, "bad-response", 502, "-",                                                      \
+      "a response that two parsers could read differently")                                        \
     X(REQUEST_TOO_LARGE, "request-too-large", 431, "-", "header fields over the limit")            \
     X(TARGET_TOO_LONG, "target-too-long", 414, "-", "a request line over the limit")               \
     X(REQUEST_TIMEOUT, "request-timeout", 408, "-", "the client took too long")                    \

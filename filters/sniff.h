@@ -19,8 +19,8 @@ enum file_danger {
 };
 
 struct file_facts {
-    const char *type;       /* short name such as "pe", "pdf", "zip", "html"; "" when undecided; static */
-    const char *mime;       /* of `type`; "" when undecided; static */
+    const char *type; /* short name such as "pe", "pdf", "zip", "html"; "" when undecided; static */
+    const char *mime; /* of `type`; "" when undecided; static */
     enum file_danger danger;
 };
 
@@ -43,8 +43,8 @@ bool sniff_is_rendered(struct span media_type);
 
 /*
  * The file name that a response suggests: Content-Disposition (filename* before filename, RFC 6266)
- * or the last segment of the path. Decoded into `name` (NUL-terminated, cut at `size`). `attachment`
- * is set when the disposition is anything but inline.
+ * or the last segment of the path. Decoded into `name` (NUL-terminated, cut at `size`).
+ * `attachment` is set when the disposition is anything but inline.
  */
 void sniff_file_name(const struct response *response, struct span target, char *name, size_t size,
                      bool *attachment);

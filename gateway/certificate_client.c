@@ -51,6 +51,5 @@ SSL_CTX *certificate_client_context(void)
      * without close_notify: a cut request shows in its HTTP framing. */
     SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
-    SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
     return context;
 }

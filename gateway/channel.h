@@ -68,7 +68,8 @@ size_t channel_pending(const struct channel *channel);
 
 /* After CHANNEL_FAILED: what OpenSSL or the system says of it. Static storage. */
 const char *channel_error(const struct channel *channel);
-/* The description of the TLS alert by which the peer ended it (RFC 8446, section 6); -1 for none. */
+/* The description of the TLS alert by which the peer ended it (RFC 8446, section 6); -1 for none.
+ */
 int channel_alert(const struct channel *channel);
 
 int channel_fd(const struct channel *channel);

@@ -68,7 +68,7 @@ struct configuration {
     char *trust;           /* PEM bundle that origins are verified with */
     int64_t leaf_lifetime; /* milliseconds, at most 24 h */
     int64_t leaf_backdate;
-    bool http2;                /* inspect HTTP/2 too */
+    bool http2; /* inspect HTTP/2 too */
     enum certificate_failure failure;
 
     /* limits { } */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The one timer idiom: a deadline that moves. Progress on a connection moves its deadline thousands of times
- * a second, so moving it later only stores a number; the event loop's timer is touched when it fires.
+ * The one timer idiom: a deadline that moves. Progress on a connection moves its deadline thousands
+ * of times a second, so moving it later only stores a number; the event loop's timer is touched
+ * when it fires.
  */
 #ifndef GATEWAY_DEADLINE_H
 #define GATEWAY_DEADLINE_H

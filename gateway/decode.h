@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Decodes the first bytes of a body whose content is coded (gzip, deflate, br, zstd, and up to two of
- * them stacked; RFC 9110 section 8.4), so that they can be sniffed. Output and memory are bounded.
+ * Decodes the first bytes of a body whose content is coded (gzip, deflate, br, zstd, and up to two
+ * of them stacked; RFC 9110 section 8.4), so that they can be sniffed. Output and memory are
+ * bounded.
  */
 #ifndef GATEWAY_DECODE_H
 #define GATEWAY_DECODE_H
@@ -14,8 +15,9 @@
 struct decoder;
 
 /*
- * For a Content-Encoding value; an empty one or "identity" gives a decoder that copies. NULL when a coding is unknown
- * or there are too many. `limit` is the most bytes of output that will ever be kept.
+ * For a Content-Encoding value; an empty one or "identity" gives a decoder that copies. NULL when a
+ * coding is unknown or there are too many. `limit` is the most bytes of output that will ever be
+ * kept.
  */
 struct decoder *decoder_new(struct span content_encoding, size_t limit);
 /*
@@ -26,7 +28,8 @@ typedef void decoder_sink(void *context, struct span bytes);
 struct decoder *decoder_new_stream(struct span content_encoding, decoder_sink *sink, void *context);
 void decoder_free(struct decoder *decoder);
 
-/* Takes more coded bytes. 0, or -1 when they are not what the coding says. Past `limit` it does nothing. */
+/* Takes more coded bytes. 0, or -1 when they are not what the coding says. Past `limit` it does
+ * nothing. */
 int decoder_feed(struct decoder *decoder, const void *bytes, size_t size);
 
 /* What was decoded so far. Borrowed until the next feed. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The plain data of one exchange, as the filters see it: a request, the response to it, and what was
- * known at that moment. Nothing here owns memory: every span borrows from the protocol core that
- * made it and lives until that core is fed again.
+ * The plain data of one exchange, as the filters see it: a request, the response to it, and what
+ * was known at that moment. Nothing here owns memory: every span borrows from the protocol core
+ * that made it and lives until that core is fed again.
  */
 #ifndef GATEWAY_EXCHANGE_H
 #define GATEWAY_EXCHANGE_H
@@ -27,15 +27,15 @@ struct field {
 };
 
 struct request {
-    struct span method;    /* a token (RFC 9110, section 9), case-sensitive */
-    bool tls;              /* it came through an inspected TLS connection */
-    struct span host;      /* lower case, no port, no trailing dot, no brackets; never empty */
-    uint16_t port;         /* of the destination */
-    struct span target;    /* origin-form: path and query, begins with '/'; or "*" for OPTIONS */
+    struct span method; /* a token (RFC 9110, section 9), case-sensitive */
+    bool tls;           /* it came through an inspected TLS connection */
+    struct span host;   /* lower case, no port, no trailing dot, no brackets; never empty */
+    uint16_t port;      /* of the destination */
+    struct span target; /* origin-form: path and query, begins with '/'; or "*" for OPTIONS */
     const struct field *fields;
     size_t field_count;
-    struct span sni;       /* the name in the ClientHello, lower case; empty on plain http */
-    bool host_is_covered;  /* the verified origin certificate is good for `host`; true without TLS */
+    struct span sni;      /* the name in the ClientHello, lower case; empty on plain http */
+    bool host_is_covered; /* the verified origin certificate is good for `host`; true without TLS */
 };
 
 struct response {
@@ -44,8 +44,8 @@ struct response {
     size_t field_count;
     const uint8_t *prefix; /* the first bytes of the body, content codings removed */
     size_t prefix_size;
-    bool prefix_is_whole;  /* the body ends with the prefix */
-    bool opaque;           /* a content coding that cannot be decoded: the prefix says nothing */
+    bool prefix_is_whole; /* the body ends with the prefix */
+    bool opaque;          /* a content coding that cannot be decoded: the prefix says nothing */
 };
 
 /* The last field of that name (ASCII case ignored), or NULL. */
@@ -57,7 +57,8 @@ void address_format(const struct address *address, char *text);
 /* True for a literal IPv4 or IPv6 address without brackets, zone or port. */
 bool address_parse(struct span text, struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
-/* True for what only this machine or link can mean: loopback, unspecified, link-local, multicast. */
+/* True for what only this machine or link can mean: loopback, unspecified, link-local, multicast.
+ */
 bool address_is_local(const struct address *address);
 
 /* A network in CIDR notation. */
@@ -65,7 +66,8 @@ struct network {
     struct address address; /* host bits are zero */
     uint8_t prefix;         /* bits */
 };
-/* "192.0.2.0/24", "2001:db8::/32" or a single address; false when host bits are set or it is bad. */
+/* "192.0.2.0/24", "2001:db8::/32" or a single address; false when host bits are set or it is bad.
+ */
 bool network_parse(struct span text, struct network *network);
 bool network_contains(const struct network *network, const struct address *address);
 

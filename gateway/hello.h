@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ClientHello core: takes the first bytes of a TLS connection, however they are cut into segments
- * and records, and says what the client asks for (RFC 8446 section 4.1.2 and 5.1, RFC 6066 section 3,
- * RFC 7301). No I/O. The bytes themselves stay with the caller, who replays them.
+ * The ClientHello core: takes the first bytes of a TLS connection, however they are cut into
+ * segments and records, and says what the client asks for (RFC 8446 section 4.1.2 and 5.1, RFC 6066
+ * section 3, RFC 7301). No I/O. The bytes themselves stay with the caller, who replays them.
  */
 #ifndef GATEWAY_HELLO_H
 #define GATEWAY_HELLO_H
@@ -22,17 +22,18 @@ enum hello_status {
 };
 
 struct hello_facts {
-    char sni[HOST_TEXT];     /* normalised; "" when absent or unusable */
-    bool sni_present;        /* the extension is there */
-    bool sni_bad;            /* there, but not an LDH name in A-label form of at most 253 bytes */
-    uint16_t version;        /* the highest offered: 0x0301 ... 0x0304, GREASE ignored; 0 for none of them */
+    char sni[HOST_TEXT]; /* normalised; "" when absent or unusable */
+    bool sni_present;    /* the extension is there */
+    bool sni_bad;        /* there, but not an LDH name in A-label form of at most 253 bytes */
+    uint16_t
+        version; /* the highest offered: 0x0301 ... 0x0304, GREASE ignored; 0 for none of them */
     bool alpn_present;
-    bool alpn_http1;         /* http/1.1 is offered */
+    bool alpn_http1; /* http/1.1 is offered */
     bool alpn_h2;
-    bool alpn_h2_first;      /* before http/1.1, where both are offered */
-    bool alpn_other;         /* something else is offered */
-    bool ech;                /* encrypted_client_hello is present (GREASE or real) */
-    bool resumption;         /* a ticket, a session id with TLS 1.2, or a pre-shared key */
+    bool alpn_h2_first; /* before http/1.1, where both are offered */
+    bool alpn_other;    /* something else is offered */
+    bool ech;           /* encrypted_client_hello is present (GREASE or real) */
+    bool resumption;    /* a ticket, a session id with TLS 1.2, or a pre-shared key */
 };
 
 struct hello;
@@ -41,8 +42,8 @@ struct hello *hello_new(void);
 void hello_free(struct hello *hello);
 
 /*
- * Takes the next bytes of the stream (those not fed before). Bytes after the ClientHello are ignored.
- * Once anything but HELLO_MORE was returned the same is returned for ever.
+ * Takes the next bytes of the stream (those not fed before). Bytes after the ClientHello are
+ * ignored. Once anything but HELLO_MORE was returned the same is returned for ever.
  */
 enum hello_status hello_feed(struct hello *hello, const uint8_t *data, size_t size);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One event of the log, as named text fields. The workers fill records, the registry writes them: as
- * one RFC 5424 line and, for what was blocked, as an incident. The fields stand in one table, in the
- * order in which they are written.
+ * One event of the log, as named text fields. The workers fill records, the registry writes them:
+ * as one RFC 5424 line and, for what was blocked, as an incident. The fields stand in one table, in
+ * the order in which they are written.
  */
 #ifndef GATEWAY_RECORD_H
 #define GATEWAY_RECORD_H
@@ -11,35 +11,68 @@
 
 /* X(symbol, name): the parameter names of the structured-data element. */
 #define RECORD_FIELDS(X)                                                                           \
-    X(EVENT, "event") X(INCIDENT, "incident") X(REASON, "reason") X(RULE, "rule") X(ITEM, "item")  \
-    X(CLIENT, "client") X(ROOM, "room") X(SERVICE, "service") X(DST, "dst") X(SNI, "sni")          \
-    X(HOST, "host") X(PATH, "path") X(URL_SHA256, "url-sha256") X(METHOD, "method")                \
-    X(KIND, "kind") X(FROM, "from") X(TYPE_DECLARED, "type-declared")                              \
-    X(TYPE_SNIFFED, "type-sniffed") X(FILE_NAME, "file-name") X(TLS_CLIENT, "tls-client")          \
-    X(TLS_ORIGIN, "tls-origin") X(VERIFY, "verify") X(STATUS, "status") X(BYTES_UP, "bytes-up")    \
-    X(BYTES_DOWN, "bytes-down") X(MS, "ms") X(BY, "by") X(UNTIL, "until") X(DETAIL, "detail")      \
+    X(EVENT, "event")                                                                              \
+    X(INCIDENT, "incident")                                                                        \
+    X(REASON, "reason")                                                                            \
+    X(RULE, "rule")                                                                                \
+    X(ITEM, "item")                                                                                \
+    X(CLIENT, "client")                                                                            \
+    X(ROOM, "room")                                                                                \
+    X(SERVICE, "service")                                                                          \
+    X(DST, "dst")                                                                                  \
+    X(SNI, "sni")                                                                                  \
+    X(HOST, "host")                                                                                \
+    X(PATH, "path")                                                                                \
+    X(URL_SHA256, "url-sha256")                                                                    \
+    X(METHOD, "method")                                                                            \
+    X(KIND, "kind")                                                                                \
+    X(FROM, "from")                                                                                \
+    X(TYPE_DECLARED, "type-declared")                                                              \
+    X(TYPE_SNIFFED, "type-sniffed")                                                                \
+    X(FILE_NAME, "file-name")                                                                      \
+    X(TLS_CLIENT, "tls-client")                                                                    \
+    X(TLS_ORIGIN, "tls-origin")                                                                    \
+    X(VERIFY, "verify")                                                                            \
+    X(STATUS, "status")                                                                            \
+    X(BYTES_UP, "bytes-up")                                                                        \
+    X(BYTES_DOWN, "bytes-down")                                                                    \
+    X(MS, "ms")                                                                                    \
+    X(BY, "by")                                                                                    \
+    X(UNTIL, "until")                                                                              \
+    X(DETAIL, "detail")                                                                            \
     X(SEQ, "seq")
 enum record_field {
 #define X(symbol, name) RECORD_##symbol,
     RECORD_FIELDS(X)
 #undef X
-    RECORD_FIELD_COUNT
+        RECORD_FIELD_COUNT
 };
 const char *record_field_name(enum record_field field);
 
 /* X(symbol, name, severity): the values of the field "event" and RFC 5424 severities. */
 #define RECORD_EVENTS(X)                                                                           \
-    X(ALLOW, "allow", 6) X(BLOCK, "block", 4) X(WOULD_BLOCK, "would-block", 5)                     \
-    X(SPLICE, "splice", 6) X(REFUSE, "refuse", 4) X(RELEASE, "release", 5)                         \
-    X(RELEASE_END, "release-end", 5) X(CONSULTATION_ON, "consultation-on", 5)                      \
-    X(CONSULTATION_OFF, "consultation-off", 5) X(TLS_ERROR, "tls-error", 4)                        \
-    X(LEARNED, "learned", 5) X(MISMATCH, "mismatch", 4) X(ERROR, "error", 3) X(RELOAD, "reload", 5) X(START, "start", 5)    \
-    X(STOP, "stop", 5) X(PROCESS, "process", 3)
+    X(ALLOW, "allow", 6)                                                                           \
+    X(BLOCK, "block", 4)                                                                           \
+    X(WOULD_BLOCK, "would-block", 5)                                                               \
+    X(SPLICE, "splice", 6)                                                                         \
+    X(REFUSE, "refuse", 4)                                                                         \
+    X(RELEASE, "release", 5)                                                                       \
+    X(RELEASE_END, "release-end", 5)                                                               \
+    X(CONSULTATION_ON, "consultation-on", 5)                                                       \
+    X(CONSULTATION_OFF, "consultation-off", 5)                                                     \
+    X(TLS_ERROR, "tls-error", 4)                                                                   \
+    X(LEARNED, "learned", 5)                                                                       \
+    X(MISMATCH, "mismatch", 4)                                                                     \
+    X(ERROR, "error", 3)                                                                           \
+    X(RELOAD, "reload", 5)                                                                         \
+    X(START, "start", 5)                                                                           \
+    X(STOP, "stop", 5)                                                                             \
+    X(PROCESS, "process", 3)
 enum record_event {
 #define X(symbol, name, severity) EVENT_##symbol,
     RECORD_EVENTS(X)
 #undef X
-    EVENT_COUNT
+        EVENT_COUNT
 };
 const char *record_event_name(enum record_event event);
 
@@ -60,7 +93,8 @@ void record_set_text(struct record *record, enum record_field field, const char 
 void record_set_number(struct record *record, enum record_field field, uint64_t value);
 struct span record_get(const struct record *record, enum record_field field);
 
-/* To and from the form in which a record crosses a socketpair. Unpacking checks everything: false when malformed. */
+/* To and from the form in which a record crosses a socketpair. Unpacking checks everything: false
+ * when malformed. */
 size_t record_pack(const struct record *record, uint8_t *out, size_t size);
 bool record_unpack(const uint8_t *bytes, size_t size, struct record *record);
 
@@ -71,9 +105,9 @@ bool record_unpack(const uint8_t *bytes, size_t size, struct record *record);
  * The RFC 5424 line (no newline, no octet count):
  * "<PRI>1 TIME HOST sekishod PID EVENT [sekisho@32473 ...] MSG".
  * Quotes, backslashes and brackets are escaped; control characters, bad UTF-8 and what reorders a
- * line are replaced by a visible sign. `time` is Unix time in microseconds (written in UTC). Returns
- * the length; always terminated; at most `size` - 1. A parameter that has no room is left out whole;
- * the element always ends properly.
+ * line are replaced by a visible sign. `time` is Unix time in microseconds (written in UTC).
+ * Returns the length; always terminated; at most `size` - 1. A parameter that has no room is left
+ * out whole; the element always ends properly.
  */
 size_t record_format(const struct record *record, int64_t time, const char *host, int pid,
                      char *out, size_t size);

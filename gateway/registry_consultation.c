@@ -167,7 +167,8 @@ bool registry_sign(struct registry *registry, const struct message_sign *sign)
     const char *scope;
     bool went_on;
 
-    if (!registry_is_clean_text(sign->scope, sizeof(sign->scope)) || !registry_is_scope(sign->scope) ||
+    if (!registry_is_clean_text(sign->scope, sizeof(sign->scope)) ||
+        !registry_is_scope(sign->scope) ||
         !registry_is_clean_text(sign->service, sizeof(sign->service)) ||
         (sign->client[0] != '\0' && !registry_is_clean_text(sign->client, sizeof(sign->client))))
         return false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel's part: one nftables table ("inet sekisho") and the policy routing that TPROXY needs, put
- * in place over netlink in one atomic transaction. Fail closed: what TPROXY finds no listener for is dropped, and the rules stay when the daemon dies.
+ * The kernel's part: one nftables table ("inet sekisho") and the policy routing that TPROXY needs,
+ * put in place over netlink in one atomic transaction. Fail closed: what TPROXY finds no listener
+ * for is dropped, and the rules stay when the daemon dies.
  */
 #ifndef GATEWAY_RULESET_H
 #define GATEWAY_RULESET_H

@@ -24,10 +24,21 @@
     X(REASON, "reason")                                                                            \
     X(RULE, "rule")                                                                                \
     X(ITEM, "item")                                                                                \
-    X(CLIENT, "client") X(ROOM, "room") X(SERVICE, "service") X(DST, "dst") X(SNI, "sni")          \
-        X(HOST, "host") X(PATH, "path") X(URL_SHA256, "url_sha256") X(METHOD, "method")            \
-            X(KIND, "kind") X(FROM, "source") X(TYPE_DECLARED, "type_declared")                    \
-                X(TYPE_SNIFFED, "type_sniffed") X(FILE_NAME, "file_name") X(DETAIL, "detail")
+    X(CLIENT, "client")                                                                            \
+    X(ROOM, "room")                                                                                \
+    X(SERVICE, "service")                                                                          \
+    X(DST, "dst")                                                                                  \
+    X(SNI, "sni")                                                                                  \
+    X(HOST, "host")                                                                                \
+    X(PATH, "path")                                                                                \
+    X(URL_SHA256, "url_sha256")                                                                    \
+    X(METHOD, "method")                                                                            \
+    X(KIND, "kind")                                                                                \
+    X(FROM, "source")                                                                              \
+    X(TYPE_DECLARED, "type_declared")                                                              \
+    X(TYPE_SNIFFED, "type_sniffed")                                                                \
+    X(FILE_NAME, "file_name")                                                                      \
+    X(DETAIL, "detail")
 
 enum store_result {
     STORE_OK = 0,
