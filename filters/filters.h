@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What decides. Pure functions over an exchange: no sockets, no clock, no allocation. The rows of
- * the policy stand in two tables in filters/table.c, in the order in which they are asked; the
+ * the policy stand in two tables in filters/judge.h, in the order in which they are asked; the
  * first that matches decides. A new filter is one file and one row.
  */
 #ifndef FILTERS_FILTERS_H
