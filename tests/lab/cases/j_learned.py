@@ -507,7 +507,9 @@ def learned_while_the_registry_is_away(lab):
         equal(kept.get(HOST, "/plain/feed.json", close=False)[0], 200)
     kept.close()
     wait_for(lambda: registry_after(lab, registry), 10, "a new registry")
-    time.sleep(0.3)
+    for link in links:  # the registry tells the workers before it writes the line
+        lab.collector.wait(15, event="learned", url_sha256=digest(link))
+    time.sleep(0.1)
     for link in links:
         stopped(lab, link, clients=("phone",), times=6)
     equal(lab.gateway.stop(), 0)
