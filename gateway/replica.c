@@ -14,6 +14,7 @@
 #define SIGN_EVERY   1000      /* ms between signs of the same call */
 #define QUEUE_LIMIT  (1 << 20) /* bytes of records that wait for a registry */
 #define UNSENT_SIGNS 16
+#define RETOLD       60 /* s that a learned link is new for another registry */
 #define NUMBERS_LOW  30 /* incident numbers left when more are asked for */
 
 /* A flooded chat must not keep the registry, its store and the other workers busy. */
@@ -211,23 +212,6 @@ static void send_unsent_signs(struct replica *replica)
         replica->unsent_count--;
 }
 
-void replica_set_registry(struct replica *replica, struct link *registry)
-{
-    replica->registry = registry;
-    replica->asked_for_numbers = false;
-    replica->signed_at = 0;
-    if (registry == NULL)
-        return;
-    /* The snapshot that follows is the truth about releases; until it is whole the old ones stand.
-     */
-    replica->in_snapshot = true;
-    replica->incoming.count = 0;
-    send_unsent_signs(replica);
-    replica_tell(replica);
-    if (send_waiting(replica))
-        tell_of_dropped(replica);
-}
-
 /* --- releases --- */
 
 static struct release *find_release(struct release_list *list, int64_t id)
@@ -320,19 +304,70 @@ static void take_learned(struct replica *replica, const struct learned_link *lin
         learned_links_add(replica->learned, link, clock_unix());
 }
 
-void replica_learn(struct replica *replica, const struct learned_link *link)
+static void queue_link(struct replica *replica, const struct learned_link *link)
 {
     struct waiting_link *waiting;
 
-    if (!learned_links_add(replica->learned, link, clock_unix()))
-        return;
     if (replica->link_count == LEARNED_MAX) /* it is out of the set by now, too */
         drop_link(replica);
     waiting = memory_allocate(1, sizeof(*waiting));
     waiting->link = *link;
     STAILQ_INSERT_TAIL(&replica->links, waiting, next);
     replica->link_count++;
+}
+
+void replica_learn(struct replica *replica, const struct learned_link *link)
+{
+    if (!learned_links_add(replica->learned, link, clock_unix()))
+        return;
+    queue_link(replica, link);
     replica_tell(replica);
+}
+
+struct retelling {
+    struct replica *replica;
+    int64_t since;
+};
+
+static void queue_recent(void *context, const struct learned_link *link)
+{
+    const struct retelling *retelling = context;
+
+    if (link->since >= retelling->since)
+        queue_link(retelling->replica, link);
+}
+
+/*
+ * What was told to a registry in its last moments may have died with it: what is new is told again,
+ * with what still waits. A registry that knows it tells nobody.
+ */
+static void queue_again(struct replica *replica)
+{
+    struct retelling retelling = {replica, clock_unix() - RETOLD};
+
+    if (replica->link_count > 0 && STAILQ_FIRST(&replica->links)->link.since < retelling.since)
+        retelling.since = STAILQ_FIRST(&replica->links)->link.since;
+    while (replica->link_count > 0)
+        drop_link(replica);
+    learned_links_each(replica->learned, clock_unix(), queue_recent, &retelling);
+}
+
+void replica_set_registry(struct replica *replica, struct link *registry)
+{
+    replica->registry = registry;
+    replica->asked_for_numbers = false;
+    replica->signed_at = 0;
+    if (registry == NULL)
+        return;
+    /* The snapshot that follows is the truth about releases; until it is whole the old ones stand.
+     */
+    replica->in_snapshot = true;
+    replica->incoming.count = 0;
+    send_unsent_signs(replica);
+    queue_again(replica);
+    replica_tell(replica);
+    if (send_waiting(replica))
+        tell_of_dropped(replica);
 }
 
 bool replica_tell(struct replica *replica)
