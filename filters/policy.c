@@ -11,7 +11,6 @@
 #include "filters/url.h"
 
 /* A URL longer than this has no release of its own; its host may have one. */
-#define RELEASE_URL_SIZE 16384
 
 const char *destination_class_name(enum destination_class value)
 {
@@ -188,7 +187,7 @@ static bool is_for_host(const struct release *release, struct span host)
 static bool digest_url(const struct standing *standing, bool tls, struct span host, uint16_t port,
                        struct span target, uint8_t digest[32])
 {
-    char text[RELEASE_URL_SIZE];
+    char text[URL_NORMAL_MAX];
     size_t size = 0;
     for (size_t i = 0; i < standing->release_count && !size && standing->sha256; i++)
         if (standing->releases[i].scope == RELEASE_URL &&

@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "filters/filters.h"
 #include "filters/memory.h"
 #include "filters/url.h"
 #include "gateway/digest.h"
+#include "gateway/deadline.h"
 
 static const char *const flow_verdicts[] = {
     [FLOW_SPLICE] = "splice",
@@ -42,14 +42,6 @@ static bool parse_mac(const char *text, uint8_t mac[6])
     return true;
 }
 
-static int64_t monotonic(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The scope as a worker makes it: by MAC where the neighbour table knows one, otherwise by address.
  */
 static bool find_asker(struct registry *registry, const char *from, struct asker *asker)
@@ -64,7 +56,7 @@ static bool find_asker(struct registry *registry, const char *from, struct asker
         if (!address_parse(span_of(from), &address))
             return false;
         has_mac = registry->neighbours != NULL &&
-                  neighbours_find(registry->neighbours, &address, monotonic(), mac);
+                  neighbours_find(registry->neighbours, &address, clock_monotonic(), mac);
     }
     room = configuration_room(configuration, &address, has_mac ? mac : NULL);
     asker->room = room < 0 ? NULL : configuration->rooms[room].name;

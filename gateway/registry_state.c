@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <event2/event.h>
 
 #include "filters/memory.h"
+#include "gateway/deadline.h"
 #include "gateway/log.h"
 
 #define LOOK_SHORTEST  10   /* ms between two looks */
@@ -19,10 +19,7 @@
 
 int64_t registry_now(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_unix_ms();
 }
 
 /* --- records --- */

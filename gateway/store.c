@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "filters/memory.h"
+#include "gateway/deadline.h"
 
 #define STORE_APPLICATION 0x53454b49 /* "SEKI" */
 #define STORE_VERSION     1
@@ -48,14 +48,6 @@ static const char *const statement_text[STATEMENT_COUNT] = {
 #undef X
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void store_close(struct store *store)
 {
     for (size_t i = 0; i < STATEMENT_COUNT; i++) {
@@ -68,7 +60,7 @@ static void store_close(struct store *store)
 
 enum store_result store_fail(struct store *store, const char *what, const char *why)
 {
-    int64_t now = now_ms();
+    int64_t now = clock_monotonic();
 
     snprintf(store->failure, sizeof(store->failure), "%s: %s: %s", store->path, what, why);
     store_close(store);
@@ -254,7 +246,7 @@ enum store_result store_ready(struct store *store)
 {
     if (store->database != NULL)
         return STORE_OK;
-    return now_ms() < store->retry_at ? STORE_FAILED : store_reopen(store);
+    return clock_monotonic() < store->retry_at ? STORE_FAILED : store_reopen(store);
 }
 
 enum store_result store_fail_statement(struct store *store, const char *what)

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "filters/memory.h"
 #include "gateway/child.h"
+#include "gateway/deadline.h"
 #include "gateway/log.h"
 
 #define BACKOFF_LONGEST   5000  /* ms before a process that keeps dying is tried again */
@@ -22,14 +22,6 @@
 #define REGISTRY_PATIENCE 5     /* s that a registry may take to go */
 
 static const char *const process_state_names[] = {"starting", "ready", "draining"};
-
-static int64_t monotonic(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- finding one --- */
 
@@ -276,7 +268,7 @@ static struct process *spawn(enum role role, unsigned slot)
     process->slot = slot;
     process->generation = parent.now.number;
     process->pid = pid;
-    process->since = monotonic();
+    process->since = clock_monotonic();
     process->link = link_new(parent.base, fds[0], on_child_message, process);
     TAILQ_INSERT_TAIL(&parent.processes, process, next);
     introduce_all(process);
@@ -380,7 +372,7 @@ void supervision_bury(struct process *process, int status)
 {
     bool drained = process->state == PROCESS_DRAINING;
     bool refused = process->state == PROCESS_STARTING && WIFEXITED(status);
-    int64_t lived = monotonic() - process->since;
+    int64_t lived = clock_monotonic() - process->since;
     struct place *place = find_place(process);
 
     TAILQ_REMOVE(&parent.processes, process, next);

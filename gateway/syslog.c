@@ -15,6 +15,7 @@
 #include <event2/event.h>
 
 #include "filters/memory.h"
+#include "gateway/deadline.h"
 #include "gateway/log.h"
 #include "gateway/syslog.h"
 
@@ -187,17 +188,9 @@ static void syslog_lost(struct syslog *syslog, int error)
     syslog->backoff = syslog->backoff * 2 < BACKOFF_LAST ? syslog->backoff * 2 : BACKOFF_LAST;
 }
 
-static int64_t syslog_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void syslog_up(struct syslog *syslog)
 {
-    syslog->up_since = syslog_clock();
+    syslog->up_since = clock_monotonic();
     syslog->state = STATE_UP;
     syslog_flush(syslog);
 }
@@ -206,7 +199,7 @@ static void syslog_up(struct syslog *syslog)
  * it arrived is known when no ICMP error has come back for a while. */
 static void syslog_works(struct syslog *syslog)
 {
-    if (syslog->transport == LOG_UDP && syslog_clock() - syslog->up_since < UDP_TRIAL)
+    if (syslog->transport == LOG_UDP && clock_monotonic() - syslog->up_since < UDP_TRIAL)
         return;
     if (syslog->complained)
         log_info("syslog: %s: works again", transport_name(syslog));
