@@ -283,17 +283,21 @@ static const char *const NOT_IN_TRAILER[] = {
     "X-Forwarded-Proto",
 };
 
+bool http1_may_be_trailer(struct span name)
+{
+    for (size_t i = 0; i < sizeof(NOT_IN_TRAILER) / sizeof(NOT_IN_TRAILER[0]); i++)
+        if (span_equal_nocase(name, span_of(NOT_IN_TRAILER[i])))
+            return false;
+    return true;
+}
+
 enum http1_error http1_take_trailer_field(struct http1 *parser, struct span line)
 {
     struct field field;
     enum http1_error error = http1_parse_field(line, &field);
-    if (error != HTTP1_ERROR_NONE)
-        return error;
-    for (size_t i = 0; i < sizeof(NOT_IN_TRAILER) / sizeof(NOT_IN_TRAILER[0]); i++)
-        if (span_equal_nocase(field.name, span_of(NOT_IN_TRAILER[i])))
-            return HTTP1_ERROR_NONE;
-    list_add(&parser->message.trailer, field);
-    return HTTP1_ERROR_NONE;
+    if (error == HTTP1_ERROR_NONE && http1_may_be_trailer(field.name))
+        list_add(&parser->message.trailer, field);
+    return error;
 }
 
 /* --- the end of a head: what follows it (RFC 9112 section 6.3) --- */

@@ -80,6 +80,8 @@ enum http1_error http1_take_request_line(struct http1_message *message, struct s
 enum http1_error http1_take_status_line(struct http1_message *message, struct span line);
 enum http1_error http1_take_field(struct http1 *parser, struct span line);
 enum http1_error http1_take_trailer_field(struct http1 *parser, struct span line);
+/* Whether a trailer section may hold such a field; HTTP/2 asks too. */
+bool http1_may_be_trailer(struct span name);
 /* The empty line was read: checks what only the whole head tells, and sets the state that follows.
  */
 enum http1_error http1_finish_head(struct http1 *parser);

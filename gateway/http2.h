@@ -143,7 +143,8 @@ enum http2_event_kind {
     HTTP2_HEAD,    /* `head` of a request or of a final response */
     HTTP2_INTERIM, /* `head` of a 1xx response; it lives only during the event */
     HTTP2_BODY,    /* `data`, borrowed from the input; to be consumed in time */
-    HTTP2_TRAILER, /* `fields`; they live only during the event */
+    HTTP2_TRAILER, /* `fields`; they live only during the event. What a trailer may not hold is left
+                      out, as http1_trailer() does */
     HTTP2_END,     /* the peer's message is over */
     HTTP2_SENT,    /* `size` more bytes of the body that was given went out */
     HTTP2_CLOSED,  /* both messages are over and out: the last event of the stream */

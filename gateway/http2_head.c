@@ -161,7 +161,7 @@ static const char *block_bytes(const struct http2_section *section, const char *
     return block + section->count * sizeof(struct field);
 }
 
-char *http2_section_finish(const struct http2_section *section, struct http2_head *head)
+static char *section_finish(const struct http2_section *section, struct http2_head *head)
 {
     size_t fields = section->count * sizeof(struct field);
     char *block = memory_allocate(fields + section->size + section->cookie_size + 1, 1);
@@ -187,6 +187,18 @@ char *http2_section_finish(const struct http2_section *section, struct http2_hea
         head->has_length = true;
         head->length = (uint64_t)value;
     }
+    return block;
+}
+
+char *http2_section_trailer(const struct http2_section *section, struct http2_head *head)
+{
+    char *block = section_finish(section, head);
+    struct field *fields = (struct field *)(void *)block;
+    size_t kept = 0;
+    for (size_t i = 0; i < head->field_count; i++)
+        if (http1_may_be_trailer(fields[i].name))
+            fields[kept++] = fields[i];
+    head->field_count = kept;
     return block;
 }
 
@@ -280,7 +292,7 @@ read_with(enum http2_error (*read)(const struct http2_section *, const char *, s
     memset(head, 0, sizeof(*head));
     if (*error != HTTP2_ERROR_NONE)
         return NULL;
-    char *block = http2_section_finish(section, head);
+    char *block = section_finish(section, head);
     *error = read(section, block_bytes(section, block), head);
     if (*error == HTTP2_ERROR_NONE)
         return block;

@@ -52,9 +52,9 @@ void http2_section_add(struct http2_section *section, const struct http1_limits 
                        struct span name, struct span value, bool sensitive);
 void http2_section_clear(struct http2_section *section);
 
-/* The fields and all bytes in one block, which the caller frees. */
-char *http2_section_finish(const struct http2_section *section, struct http2_head *head);
-/* The same, with what the pseudo-header fields say, checked. NULL with *error. */
+/* The fields and all bytes in one block, which the caller frees: those that a trailer may hold. */
+char *http2_section_trailer(const struct http2_section *section, struct http2_head *head);
+/* All, with what the pseudo-header fields say, checked. NULL with *error. */
 char *http2_section_request(const struct http2_section *section, struct http2_head *head,
                             enum http2_error *error);
 char *http2_section_response(const struct http2_section *section, struct http2_head *head,

@@ -227,7 +227,7 @@ static void take_trailer(struct http2_stream *stream)
         stream_refuse(stream, connection->section.error);
         return;
     }
-    char *block = http2_section_finish(&connection->section, &head);
+    char *block = http2_section_trailer(&connection->section, &head);
     struct http2_event event = {
         .kind = HTTP2_TRAILER, .fields = head.fields, .field_count = head.field_count};
     if (head.field_count > 0 && !stream->stopped)
