@@ -245,6 +245,34 @@ static void test_bad_bodies(void **state)
 }
 
 /* A head with END_STREAM promises no content. */
+/* Fields that would change what the head said are left out of a trailer, as over HTTP/1.1. */
+static void test_trailer_fields(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *trailer, *told;
+    } CASES[] = {
+        {"a=1\ncontent-type=text/html\nb=2\n", "TRAILER\n a: 1\n b: 2\nEND\n"},
+        {"content-length=2\nset-cookie=a=b\nlocation=/\nx=\n", "TRAILER\n x: \nEND\n"},
+        {"content-disposition=attachment\ncookie=a=1\ncookie=b=2\nhost=a.example\n", "END\n"},
+    };
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct recorder recorder = {0};
+        struct http2 *server = raw_request(&recorder, small_options(), 0, GET);
+        struct evbuffer *bytes = evbuffer_new();
+        frame_add(bytes, DATA, 0, 1, "ab", 2);
+        headers_add(bytes, END_HEADERS | END_STREAM, 1, CASES[i].trailer);
+        feed(server, bytes, 0, 0);
+        char told[200];
+        snprintf(told, sizeof(told), "HEAD GET https host=example.jp:0 path=/\nBODY ab\n%s",
+                 CASES[i].told);
+        assert_string_equal(recorded(&recorder, 1), told);
+        evbuffer_free(bytes);
+        http2_free(server);
+        recorder_clear(&recorder);
+    }
+}
+
 static void test_length_without_body(void **state)
 {
     (void)state;
@@ -293,13 +321,20 @@ static void test_head_limits(void **state)
     }
 }
 
+static void cookie_line_add(char *lines, size_t capacity, int number)
+{
+    size_t size = strlen(lines);
+    assert_in_range(snprintf(lines + size, capacity - size, "cookie=a%d\n", number), 1,
+                    capacity - size - 1);
+}
+
 /* Crumbs are one field, but each has its price: neither limit is passed by them. */
 static void test_cookie_limits(void **state)
 {
     (void)state;
     char lines[2000] = GET;
     for (int i = 0; i < 40; i++)
-        snprintf(lines + strlen(lines), 20, "cookie=a%d\n", i);
+        cookie_line_add(lines, sizeof(lines), i);
     struct recorder recorder = {0};
     struct frame frame;
     struct http2 *server = raw_request(&recorder, small_options(), 0, lines);
@@ -310,7 +345,7 @@ static void test_cookie_limits(void **state)
     struct http2_options options = small_options();
     options.limits.head = 100000;
     for (int i = 40; i < 90; i++)
-        snprintf(lines + strlen(lines), 20, "cookie=a%d\n", i);
+        cookie_line_add(lines, sizeof(lines), i);
     server = raw_request(&recorder, options, 0, lines);
     assert_true(pulled(server, HEADERS, &frame));
     assert_int_equal(recorder.error, HTTP2_ERROR_FIELD_TOO_LONG);
@@ -588,19 +623,13 @@ static void test_settings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_requests),
-        cmocka_unit_test(test_every_split),
-        cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_bad_bodies),
-        cmocka_unit_test(test_length_without_body),
-        cmocka_unit_test(test_head_limits),
-        cmocka_unit_test(test_cookie_limits),
-        cmocka_unit_test(test_stream_limit),
-        cmocka_unit_test(test_connection_faults),
-        cmocka_unit_test(test_stream_faults),
-        cmocka_unit_test(test_not_http2),
-        cmocka_unit_test(test_bad_responses),
-        cmocka_unit_test(test_responses_without_body),
+        cmocka_unit_test(test_good_requests),  cmocka_unit_test(test_every_split),
+        cmocka_unit_test(test_bad_requests),   cmocka_unit_test(test_bad_bodies),
+        cmocka_unit_test(test_trailer_fields), cmocka_unit_test(test_length_without_body),
+        cmocka_unit_test(test_head_limits),    cmocka_unit_test(test_cookie_limits),
+        cmocka_unit_test(test_stream_limit),   cmocka_unit_test(test_connection_faults),
+        cmocka_unit_test(test_stream_faults),  cmocka_unit_test(test_not_http2),
+        cmocka_unit_test(test_bad_responses),  cmocka_unit_test(test_responses_without_body),
         cmocka_unit_test(test_settings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
