@@ -11,8 +11,7 @@
 #include "filters/memory.h"
 #include "gateway/http2_private.h"
 
-#define FEED_PIECE    16384 /* bytes between two looks at the queue */
-#define QUEUED_FRAMES 4000  /* that wait to be pulled: answers to a peer that does not read */
+#define QUEUED_FRAMES 4000 /* that wait to be pulled: answers to a peer that does not read */
 #define CONTINUATIONS 1000
 #define OUTBOUND_ACKS 100 /* of PING and SETTINGS */
 
@@ -259,7 +258,7 @@ static void session_create(struct http2 *connection)
     nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_max_outbound_ack(option, OUTBOUND_ACKS);
     /* It would count the pieces of their heads too, of which there may be nine: see
-     * http2_walk_frames(). */
+     * http2_walk_frame(). */
     nghttp2_option_set_max_continuations(option, CONTINUATIONS);
     nghttp2_option_set_max_reserved_remote_streams(option, 0);
     /* Room for the worst coding of the largest head, and what nghttp2 reckons beside it. */
@@ -396,10 +395,9 @@ void http2_feed(struct http2 *connection, const void *bytes, size_t size, int64_
     const uint8_t *at = bytes;
     connection->now = now;
     while (size > 0 && !connection->failed) {
-        size_t piece = size < FEED_PIECE ? size : FEED_PIECE;
         enum http2_error fault;
-        size_t good = http2_walk_frames(connection, at, piece, &fault);
-        ssize_t result = nghttp2_session_mem_recv(connection->session, at, good);
+        size_t piece = http2_walk_frame(connection, at, size, &fault);
+        ssize_t result = nghttp2_session_mem_recv(connection->session, at, piece);
         at += piece;
         size -= piece;
         if (result < 0)

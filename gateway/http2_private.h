@@ -157,11 +157,12 @@ void http2_fail(struct http2 *connection, enum http2_error error);
 /* --- http2_receive.c --- */
 
 /*
- * Looks at the heads of the frames in what is going to be received. How much may be given to
- * nghttp2: all, or what comes before a frame that the connection is to break off for (*error).
+ * Looks at the head of the next frame in what is going to be received. How much may be given to
+ * nghttp2: that frame or as much of it as is there, or what comes before it when the connection is
+ * to break off for it (*error).
  */
-size_t http2_walk_frames(struct http2 *connection, const uint8_t *bytes, size_t size,
-                         enum http2_error *error);
+size_t http2_walk_frame(struct http2 *connection, const uint8_t *bytes, size_t size,
+                        enum http2_error *error);
 void http2_register_receiving(nghttp2_session_callbacks *callbacks);
 /* One more stream was reset, by the client or because of it. */
 void http2_count_reset(struct http2 *connection);

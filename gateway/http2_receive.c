@@ -77,21 +77,17 @@ static enum http2_error frame_check(struct http2 *connection, const uint8_t head
     return HTTP2_ERROR_NONE;
 }
 
-/* nghttp2 does not tell of all frames that it ignores, so they are counted before it. */
-size_t http2_walk_frames(struct http2 *connection, const uint8_t *bytes, size_t size,
-                         enum http2_error *error)
+/*
+ * nghttp2 does not tell of all frames that it ignores, so they are counted before it; one frame at
+ * a time, so that what an earlier one earned counts for a later one however the bytes were cut.
+ */
+size_t http2_walk_frame(struct http2 *connection, const uint8_t *bytes, size_t size,
+                        enum http2_error *error)
 {
+    uint8_t *head = connection->frame_head;
     size_t at = 0;
     *error = HTTP2_ERROR_NONE;
-    while (at < size) {
-        size_t rest = size - at;
-        if (connection->frame_left > 0) {
-            size_t skip = rest < connection->frame_left ? rest : connection->frame_left;
-            connection->frame_left -= skip;
-            at += skip;
-            continue;
-        }
-        uint8_t *head = connection->frame_head;
+    while (connection->frame_left == 0 && at < size) {
         head[connection->frame_fill++] = bytes[at++];
         if (connection->frame_fill < FRAME_HEAD)
             continue;
@@ -100,8 +96,13 @@ size_t http2_walk_frames(struct http2 *connection, const uint8_t *bytes, size_t 
         *error = frame_check(connection, head, connection->frame_left);
         if (*error != HTTP2_ERROR_NONE)
             return at - 1; /* without its last byte the frame does nothing */
+        if (connection->frame_left == 0)
+            return at;
     }
-    return size;
+    size_t rest = size - at;
+    size_t part = rest < connection->frame_left ? rest : connection->frame_left;
+    connection->frame_left -= part;
+    return at + part;
 }
 
 /* --- heads --- */

@@ -130,13 +130,17 @@ fuzz_one() { # PROGRAM: prints "ok NAME" or "not ok NAME"
     work=$(dirname "$1")/work-$name
     mkdir -p "$work/corpus" "$work/findings"
     [ -d "$seeds" ] || seeds=
-    if "$1" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=1024 -max_len=65536 \
-        -print_final_stats=1 -artifact_prefix="$work/findings/" "$work/corpus" ${seeds:+"$seeds"} \
+    # With the same seed a run can be repeated; to search further give it another.
+    if "$1" -seed="${FUZZ_SEED:-1}" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 \
+        -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1 -artifact_prefix="$work/findings/" "$work/corpus" ${seeds:+"$seeds"} \
         >"$work/log" 2>&1; then
         echo "ok $name"
     else
-        echo "not ok $name: the end of $work/log:"
-        tail -n 25 "$work/log"
+        echo "not ok $name: $work/log without its stack frames, and what was found:"
+        grep -av '^ *#' "$work/log" | tail -n 40
+        for finding in "$work"/findings/*; do
+            echo "$(basename "$finding"): $(head -c 3000 "$finding" | base64 -w 0)"
+        done
     fi
 }
 
