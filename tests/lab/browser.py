@@ -50,13 +50,13 @@ class Browser:
     Every call to the driver is made with this thread standing on the client.
     """
 
-    def __init__(self, lab, client, language="ja", proxy=None):
+    def __init__(self, lab, client, language="ja", proxy=None, flags=(), trust=("internet", "clinic")):
         reason = available()
         if reason:
             raise Skip(reason)
         self.lab, self.client = lab, client
         self.home = tempfile.mkdtemp(prefix="home-%s-" % client, dir=lab.folder)
-        self.language, self.proxy = language, proxy
+        self.language, self.proxy, self.flags, self.trust = language, proxy, flags, trust
         self._driver = None
 
     def __enter__(self):
@@ -89,7 +89,8 @@ class Browser:
         store = os.path.join(self.home, ".pki", "nssdb")
         os.makedirs(store)
         run("certutil", "-d", "sql:" + store, "-N", "--empty-password")
-        for name, path in (("internet", self.lab.trust("internet")), ("clinic", self.lab.trust("clinic"))):
+        for name in self.trust:
+            path = self.lab.trust(name)
             if os.path.exists(path):
                 run("certutil", "-d", "sql:" + store, "-A", "-t", "C,,", "-n", name, "-i", path)
 
@@ -97,7 +98,7 @@ class Browser:
         from selenium import webdriver
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium")
-        for flag in FLAGS:
+        for flag in (*FLAGS, *self.flags):
             options.add_argument(flag)
         options.add_argument("--user-data-dir=" + os.path.join(self.home, "profile"))
         options.add_argument("--accept-lang=" + self.language)

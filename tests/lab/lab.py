@@ -15,6 +15,7 @@ import tempfile
 
 from certificates import Certificates
 from chat import Chat
+from consultation import Consultation
 from gateway import Gateway
 from misbehaving import KINDS, Quiet
 from network import Network, Wire, run
@@ -101,6 +102,7 @@ class Lab:
         self.quiet = None
         self.wire = None
         self._chat = None
+        self._consultation = None
         self._count = itertools.count()
 
     def up(self):
@@ -132,6 +134,13 @@ class Lab:
         if self._chat is None:
             self._chat = Chat(self)
         return self._chat
+
+    @property
+    def consultation(self):
+        """The rooms and the relay of a real call, started when a case first needs them."""
+        if self._consultation is None:
+            self._consultation = Consultation(self)
+        return self._consultation
 
     def down(self):
         if getattr(self, "gateway", None):

@@ -6,7 +6,7 @@
 #
 #     clinician .21 ─┐
 #     phone     .22 ─┼─ br-lan  gateway  wan0 ── eth0 internet (every origin has its address there)
-#     other     .23 ─┘  192.168.10.1    203.0.113.1
+#     other     .23 ─┘  192.168.10.1    203.0.113.1    home0 ── patient 198.51.100.21
 #
 # The gateway does not translate addresses: an origin sees the client's address when the packet was
 # forwarded, and the gateway's when it came through the proxy. That is how a test tells them apart.
@@ -29,6 +29,9 @@ CLIENTS = {  # name: (IPv4, IPv6, MAC)
 }
 GATEWAY_LAN4, GATEWAY_LAN6 = "192.168.10.1", "fd00:10::1"
 GATEWAY_WAN4, GATEWAY_WAN6 = "203.0.113.1", "2001:db8:113::1"
+PATIENT4, PATIENT6 = "198.51.100.21", "2001:db8:51::21"  # at home: an access network of its own
+HOME4, HOME6 = "198.51.100.0/24", "2001:db8:51::/64"
+HOME_ROUTER4, HOME_ROUTER6 = "198.51.100.1", "2001:db8:51::1"
 INTERNET_ROUTER = 254  # last part of the internet namespace's own address
 LAN4, LAN6 = "192.168.10.0/24", "fd00:10::/64"
 
@@ -118,7 +121,7 @@ class Network:
 
     def up(self, origins):
         """Raises the hosts. `origins`: the numbers of the addresses that the internet answers on."""
-        for host in ("gateway", "internet", *CLIENTS):
+        for host in ("gateway", "internet", "patient", *CLIENTS):
             self._make(host)
         self._ip("gateway", "link add br-lan type bridge", "link set br-lan up",
                  "addr add %s/24 dev br-lan" % GATEWAY_LAN4,
@@ -133,14 +136,22 @@ class Network:
         self._wire("internet", "eth0", "gateway", "wan0")
         self._ip("gateway", "addr add %s/24 dev wan0" % GATEWAY_WAN4,
                  "addr add %s/64 dev wan0 nodad" % GATEWAY_WAN6)
-        lines = []
+        self._wire("patient", "eth0", "internet", "home0")
+        self._ip("patient", "addr add %s/24 dev eth0" % PATIENT4,
+                 "addr add %s/64 dev eth0 nodad" % PATIENT6,
+                 "route add default via " + HOME_ROUTER4, "route add ::/0 via " + HOME_ROUTER6)
+        lines = ["addr add %s/24 dev home0" % HOME_ROUTER4,
+                 "addr add %s/64 dev home0 nodad" % HOME_ROUTER6]
         for number in (INTERNET_ROUTER, *origins):
             lines.append("addr add %s/24 dev eth0" % origin4(number))
             lines.append("addr add %s/64 dev eth0 nodad" % origin6(number))
         lines.append("route add %s via %s" % (LAN4, GATEWAY_WAN4))
         lines.append("route add %s via %s" % (LAN6, GATEWAY_WAN6))
         self._ip("internet", *lines)
-        self._sysctl("gateway", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        self._ip("gateway", "route add %s via %s" % (HOME4, origin4(INTERNET_ROUTER)),
+                 "route add %s via %s" % (HOME6, origin6(INTERNET_ROUTER)))
+        for host in ("gateway", "internet"):
+            self._sysctl(host, "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         # Where br_netfilter is loaded, a bridge runs the prerouting hooks before the packet is taken
         # up, and the socket that TPROXY chose is lost again: TPROXY on a bridge needs it off.
         if os.path.exists("/proc/sys/net/bridge"):

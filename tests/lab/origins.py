@@ -18,6 +18,7 @@ import zipfile
 import zlib
 
 import chat
+import consultation
 from network import origin4, origin6
 from processes import wait_for
 
@@ -31,6 +32,8 @@ HOSTS = {
     "cdn.telemed.example": (11, "nginx", "cdn"),
     "files.telemed.example": (12, "nginx", "files"),
     "chat.telemed.example": (13, "nginx", "chat"),
+    consultation.ROOM: (14, "nginx", "call"),
+    consultation.TURN: (15, "coturn", "started by the cases that need it"),
     "ehr.example-clinic.jp": (20, "nginx", "ehr"),
     "files.example.net": (21, "nginx", "files"),
     "labo.example.jp": (22, "nginx", "files"),
@@ -207,6 +210,8 @@ def locations_of(kind, root, messages):
                      % messages)
     elif kind == "chat":
         lines += chat.locations(messages)
+    elif kind == "call":
+        lines += consultation.locations()
     elif kind == "redirector":
         lines.append("        location /url { return 302 https://ehr.example-clinic.jp/; }")
     elif kind == "patient":
