@@ -44,7 +44,24 @@ def available():
     return None
 
 
-class Browser:
+class Page:
+    """What both browsers do by script in the page that they show."""
+
+    def fetch(self, url, mode="cors"):
+        """What fetch() gives a page's script: "STATUS TYPE LENGTH" or the error."""
+        return self.run(
+            "const done = arguments[arguments.length - 1];"
+            "fetch(arguments[0], {mode: arguments[1], cache: 'no-store'}).then("
+            "async r => done(r.status + ' ' + r.type + ' ' + (await r.arrayBuffer()).byteLength),"
+            "e => done('error ' + e.message));", url, mode)
+
+    def protocol(self):
+        """By which version of HTTP the browser says it got the page: "http/1.1", "h2"."""
+        return self.run("arguments[arguments.length - 1]("
+                        "performance.getEntriesByType('navigation')[0].nextHopProtocol);")
+
+
+class Browser(Page):
     """
     with Browser(lab, "clinician") as browser: browser.get(...)
     Every call to the driver is made with this thread standing on the client.
@@ -169,14 +186,6 @@ class Browser:
     def run(self, script, *arguments):
         with self.lab.network.on(self.client):
             return self._driver.execute_async_script(script, *arguments)
-
-    def fetch(self, url, mode="cors"):
-        """What fetch() gives a page's script: "STATUS TYPE LENGTH" or the error."""
-        return self.run(
-            "const done = arguments[arguments.length - 1];"
-            "fetch(arguments[0], {mode: arguments[1], cache: 'no-store'}).then("
-            "async r => done(r.status + ' ' + r.type + ' ' + (await r.arrayBuffer()).byteLength),"
-            "e => done('error ' + e.message));", url, mode)
 
     def screenshot(self, path):
         os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -240,7 +240,7 @@ class Origins:
         self.messages = os.path.join(self.folder, "messages")  # of the chat: see chat.py
         self.access_log = os.path.join(self.folder, "access.log")
         self.big = None
-        self.http2 = os.environ.get("LAB_HTTP2") == "1"  # all of nginx's sites speak it
+        self.http2 = False  # all of nginx's sites speak it: see speaking_http2()
         self._mark = 0
 
     def start(self):

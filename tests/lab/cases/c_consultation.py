@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# A consultation in Chromium (point 2 of what the gateway must show), how long it lasts, how far it
-# reaches, and the releases that a person grants.
+# A consultation in Chromium and in Firefox (point 2 of what the gateway must show), how long it lasts,
+# how far it reaches, and the releases that a person grants.
 
 import os
 import time
 
 from browser import Browser
 from case import NAVIGATE, blocked, call, case, check, equal, not_reached, reached
+from firefox import Firefox
 from lab import build_folder
 from network import CLIENTS
+from origins import FILES
 from processes import wait_for
 
 LINK = "https://www.patient-link.example/present?x=1"
@@ -19,10 +21,17 @@ def screen(name):
     return os.path.join(build_folder(), "lab", "screens", name + ".png")
 
 
-@case({"policy": {"linger": "4s"}}, seconds=120)
-def chromium_sees_a_consultation_through(lab):
-    with Browser(lab, "clinician") as browser:
+def over(lab, browser):
+    """The page came over the version of HTTP that the sites speak now, also in the browser's eyes."""
+    equal(browser.protocol(), "h2" if lab.origins.http2 else "http/1.1")
+
+
+def consultation(lab, kind):
+    """The clinician's call in one browser; the phone's same browser, once the call is over."""
+    name = kind.__name__.lower() + ("-h2" if lab.origins.http2 else "")
+    with kind(lab, "clinician") as browser:
         equal(browser.get("https://call.telemed.example/room/1"), None)
+        over(lab, browser)
         wait_for(lambda: browser.text("#state") == "通話中", 10, lambda: browser.text("#state"))
         lab.collector.wait(event="consultation-on")
 
@@ -31,45 +40,101 @@ def chromium_sees_a_consultation_through(lab):
         record = lab.collector.wait(event="block", reason="link-from-consultation")
         check(record["incident"].lstrip("#") in browser.text(), "the page shows", record["incident"],
               browser.text())
-        browser.screenshot(screen("block-page-link"))
+        over(lab, browser)
+        browser.screenshot(screen("block-page-link-" + name))
 
         browser.get(LINK)
         check("PATIENT-PAGE-REACHED" not in browser.source(), "pasted")
         lab.collector.wait(event="block", reason="unverified-destination", kind="navigation")
-        browser.screenshot(screen("block-page-pasted"))
+        browser.screenshot(screen("block-page-pasted-" + name))
 
         browser.get("https://bit.ly/3xYzAbC")
         lab.collector.wait(event="block", reason="denied-destination")
 
         equal(browser.get("https://ehr.example-clinic.jp/"), None)
         equal(browser.text("#ehr"), "電子カルテ")
+        over(lab, browser)
         check(browser.fetch("/" + "big.bin").endswith(str(len(lab.origins.big))), "a large body by fetch")
 
         browser.get("https://files.example.net/setup.pdf")
         lab.collector.wait(event="block", reason="type-mismatch", host="files.example.net")
-        browser.screenshot(screen("block-page-file"))
+        browser.screenshot(screen("block-page-file-" + name))
+        browser.get("https://files.example.net/records.zip")
+        lab.collector.wait(event="block", reason="unknown-download", host="files.example.net")
+        check("PATIENT-PAGE-REACHED" not in browser.source() and browser.text("h1"), "the page of a download")
 
         browser.first_window()
         check(int(browser.text("#beats")) >= 1, "the call went on all the while")
         equal(browser.text("#state"), "通話中")
     check(not lab.origins.requests("www.patient-link.example"), "the patient's site got a request")
     not_reached(lab, "bit.ly")
-    with Browser(lab, "phone", language="en") as phone:
+    with kind(lab, "phone", language="en") as phone:
         # The call page is closed; the phone is judged within linger, then follows `outside`.
         lab.collector.wait(30, event="consultation-off")
         phone.get(LINK)
         check("PATIENT-PAGE-REACHED" in phone.source(), "outside = inspect lets it through", phone.url())
+        over(lab, phone)
+
+
+@case({"policy": {"linger": "4s"}}, seconds=120)
+def chromium_sees_a_consultation_through(lab):
+    consultation(lab, Browser)
+
+
+@case({"policy": {"linger": "4s"}}, seconds=180)
+def firefox_sees_a_consultation_through(lab):
+    consultation(lab, Firefox)
+
+
+@case(seconds=120)
+def firefox_saves_what_is_allowed(lab):
+    """A file that is listed arrives whole during a call, one that is not meets the page."""
+    with Firefox(lab, "clinician") as browser:
+        equal(browser.get("https://ehr.example-clinic.jp/"), None)
+        over(lab, browser)
+        call(lab)
+        browser.run("location.href = arguments[0]; arguments[1]();", "https://labo.example.jp/real.pdf")
+        equal(wait_for(browser.downloaded, 10, "the file"), {"real.pdf": FILES["real.pdf"][0]})
+        browser.get("https://files.example.net/records.zip")
+        lab.collector.wait(event="block", reason="unknown-download", host="files.example.net")
+        equal(list(browser.downloaded()), ["real.pdf"])
+
+
+@case(seconds=120)
+def firefox_address_bar(lab):
+    """Typed by hand, before and during a call."""
+    with Firefox(lab, "clinician") as browser:
+        browser.type_address(LINK)
+        wait_for(lambda: "PATIENT-PAGE-REACHED" in browser.source(), 15, browser.url)
+        over(lab, browser)
+        call(lab)
+        lab.origins.clear()
+        browser.type_address(LINK + "&again")
+        record = lab.collector.wait(10, event="block", reason="unverified-destination")
+        equal((record["kind"], record.get("from")), ("navigation", "none"), record)
+        wait_for(lambda: record["incident"].lstrip("#") in browser.text(), 10, browser.text)
+        equal(lab.origins.requests("www.patient-link.example"), [])
+
+
+def phone_elsewhere(lab, kind):
+    call(lab)
+    with kind(lab, "phone", language="en") as phone:
+        phone.get(LINK)
+        check('lang="en"' in phone.source() and "PATIENT-PAGE" not in phone.source(), phone.text())
+        over(lab, phone)
+        phone.screenshot(screen("block-page-phone-" + kind.__name__.lower()))
+    record = lab.collector.wait(event="block", reason="unverified-destination")
+    check(record["client"] in CLIENTS["phone"], record)
 
 
 @case({"policy": {"linger": "10min"}}, seconds=120)
 def phone_elsewhere_on_the_lan_is_blocked_too(lab):
-    call(lab)
-    with Browser(lab, "phone", language="en") as phone:
-        phone.get(LINK)
-        check('lang="en"' in phone.source() and "PATIENT-PAGE" not in phone.source(), phone.text())
-        phone.screenshot(screen("block-page-phone"))
-    record = lab.collector.wait(event="block", reason="unverified-destination")
-    check(record["client"] in CLIENTS["phone"], record)
+    phone_elsewhere(lab, Browser)
+
+
+@case({"policy": {"linger": "10min"}}, seconds=120)
+def firefox_elsewhere_on_the_lan_is_blocked_too(lab):
+    phone_elsewhere(lab, Firefox)
 
 
 @case({"policy": {"linger": "2s"}})

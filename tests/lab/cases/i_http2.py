@@ -45,7 +45,10 @@ AGAIN = [
     "b_basics.another_host_on_this_connection_is_misdirected", "b_basics.proxy_connect",
     "b_basics.observe_mode_blocks_nothing",
     "c_consultation.chromium_sees_a_consultation_through",
-    "c_consultation.phone_elsewhere_on_the_lan_is_blocked_too", "c_consultation.linger_ends",
+    "c_consultation.firefox_sees_a_consultation_through",
+    "c_consultation.firefox_saves_what_is_allowed", "c_consultation.firefox_address_bar",
+    "c_consultation.phone_elsewhere_on_the_lan_is_blocked_too",
+    "c_consultation.firefox_elsewhere_on_the_lan_is_blocked_too", "c_consultation.linger_ends",
     "c_consultation.release_of_an_incident", "c_consultation.release_of_a_denied_host",
     "d_connections.old_protocol_versions",
 ]
