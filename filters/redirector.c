@@ -14,6 +14,7 @@
 
 enum reading {
     READ_PARAMETER, /* the query parameter(s) named, percent-encoded once */
+    READ_CODED,     /* the same, behind "a1" as base64 with the alphabet of URLs */
     READ_QUERY,     /* the whole query */
     READ_HTTP,      /* the rest of the path is host and path, for http */
     READ_HTTPS,     /* the same for https */
@@ -63,7 +64,7 @@ enum reading {
     X("go.skimresources.com", "*", READ_PARAMETER, "url")                                          \
     X("redirect.viglink.com", "*", READ_PARAMETER, "u")                                            \
     X(".awin1.com", "/cread.php", READ_PARAMETER, "ued")                                           \
-    X(".bing.com", "/ck/*", READ_NOTHING, "")                                                      \
+    X(".bing.com", "/ck/*", READ_CODED, "u")                                                       \
     X("r.search.yahoo.com", "*", READ_NOTHING, "")                                                 \
     X("rdsig.yahoo.co.jp", "*", READ_NOTHING, "")                                                  \
     X("liff.line.me", "*", READ_NOTHING, "")                                                       \
@@ -176,6 +177,52 @@ static bool put_decoded(struct span encoded, char *buffer, struct span *text)
     return true;
 }
 
+static int base64_digit(char byte)
+{
+    return byte >= 'A' && byte <= 'Z'   ? byte - 'A'
+           : byte >= 'a' && byte <= 'z' ? byte - 'a' + 26
+           : byte >= '0' && byte <= '9' ? byte - '0' + 52
+           : byte == '-' || byte == '+' ? 62
+           : byte == '_' || byte == '/' ? 63
+                                        : -1;
+}
+
+/* RFC 4648, section 5, without padding. False when something else stands in it. */
+static bool put_base64(struct span coded, char *buffer, struct span *text)
+{
+    uint32_t bits = 0;
+    size_t used = 0;
+    if (coded.size > REDIRECTOR_BUFFER)
+        return false;
+    for (size_t i = 0; i < coded.size; i++) {
+        int digit = base64_digit(coded.data[i]);
+        if (digit < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)digit;
+        if (i % 4)
+            buffer[used++] = (char)(bits >> (6 - 2 * (i % 4)));
+    }
+    *text = (struct span){buffer, used};
+    return true;
+}
+
+/* Bing. Its own pages are told as a path. */
+static bool unwrap_coded(struct span host, struct span coded, struct url *destination, char *buffer)
+{
+    char name[HOST_TEXT];
+    struct span text;
+    if (!span_starts(coded, SPAN("a1")) || !put_base64(span_from(coded, 2), buffer, &text))
+        return false;
+    if (url_parse(text, destination))
+        return true;
+    if (!span_starts(text, SPAN("/")) || span_starts(text, SPAN("//")) ||
+        !host_normalise(host, name) || span_index(text, '\\') < text.size)
+        return false;
+    *destination = (struct url){.tls = true, .port = 443, .target = text};
+    memcpy(destination->host, name, sizeof(name));
+    return true;
+}
+
 /* What the path says after the part of the pattern before its '*'. */
 static bool path_rest(const struct row *row, struct span target, struct span *rest)
 {
@@ -206,6 +253,9 @@ static bool unwrap(const struct row *row, struct span host, struct span target,
     case READ_PARAMETER:
         return find_parameter(target, row->names, &rest) && put_decoded(rest, buffer, &text) &&
                url_parse(text, destination);
+    case READ_CODED:
+        return find_parameter(target, row->names, &rest) &&
+               unwrap_coded(host, rest, destination, buffer);
     case READ_QUERY:
         rest = span_from(target, span_index(target, '?') + 1);
         return put_decoded(rest, buffer, &text) && url_parse(text, destination);

@@ -3,8 +3,10 @@
  * them. */
 #include "gateway/configuration_reader.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,9 +14,13 @@
 
 #include "filters/hostname.h"
 #include "filters/memory.h"
+#include "gateway/configuration_parse.h"
+#include "gateway/shared_platform.h"
 #include "gateway/utf8.h"
 
 #define LIST_ERRORS_MAX 20 /* of one file: it is not a list then */
+#define CLINIC_PREFIX   "clinic-"
+#define LIST_SUFFIX     ".txt"
 
 const char *reader_file_name(struct reader *reader, const char *path)
 {
@@ -140,27 +146,40 @@ bool reader_is_utf8(const char *text, size_t size, size_t *offset)
     return true;
 }
 
+/* Public suffixes below which the registry lets only a known sort of organisation register: the
+ * state (go.jp), prefectures and municipalities (lg.jp). Source: JPRS, types of JP domain names. */
+static bool is_reserved_suffix(const char *suffix)
+{
+    return strcmp(suffix, "go.jp") == 0 || strcmp(suffix, "lg.jp") == 0;
+}
+
 /*
  * A pattern that lets things pass must not cover a public suffix: "*.co.jp" is every company of
- * Japan, and "*clinic.co.jp" is every name that somebody can register with that ending.
+ * Japan, and "*clinic.co.jp" is every name that somebody can register with that ending. Nor should
+ * it cover what strangers can fill.
  */
 static void check_suffix(struct reader *reader, const struct hostset_entry *entry)
 {
     size_t offset;
-
-    if (host_pattern_kind(span_of(entry->pattern), &offset) == PATTERN_EXACT || !reader->suffixes)
-        return;
+    bool wide = host_pattern_kind(span_of(entry->pattern), &offset) != PATTERN_EXACT;
     const char *base = entry->pattern + offset;
-    if (base[0] == '\0' ||
-        psl_is_public_suffix2(reader->suffixes, base, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE))
+    const char *platform = shared_platform_find(entry->pattern);
+
+    if (wide && reader->suffixes && !is_reserved_suffix(base) &&
+        (base[0] == '\0' ||
+         psl_is_public_suffix2(reader->suffixes, base, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE))) {
         reader_error(reader, entry->rule,
                      "\"%s\" covers all that anybody registers under %s: name the hosts",
                      entry->pattern, base);
-    else if (psl_is_public_suffix2(reader->suffixes, base,
-                                   PSL_TYPE_PRIVATE | PSL_TYPE_NO_STAR_RULE))
+        return;
+    }
+    if (!platform && wide && reader->suffixes &&
+        psl_is_public_suffix2(reader->suffixes, base, PSL_TYPE_PRIVATE | PSL_TYPE_NO_STAR_RULE))
+        platform = base;
+    if (platform)
         reader_warning(reader, entry->rule,
                        "\"%s\" covers what anybody puts on the shared platform %s", entry->pattern,
-                       base);
+                       platform);
 }
 
 /* The entry of that very pattern: the set has kept it instead of the one that was just to be added.
@@ -201,9 +220,34 @@ void reader_add_host(struct reader *reader, struct hostset *set, const char *pat
     }
 }
 
+/* A line of a clinic's list may say that its host cannot be inspected: "splice karte.example.jp".
+ */
+static struct span take_treatment(struct span line, int *tag)
+{
+    static const struct span word = {"splice ", 7};
+
+    if (!span_starts(line, word))
+        return line;
+    *tag = TREAT_SPLICE;
+    return span_trim(span_from(line, word.size));
+}
+
+static const char *add_line(struct reader *reader, const struct list *list, struct span line,
+                            struct rule rule)
+{
+    int tag = list->tag;
+    size_t count = hostset_count(list->set);
+    struct span pattern = list->treats ? take_treatment(line, &tag) : line;
+    const char *error = hostset_add(list->set, pattern, tag, rule);
+
+    if (list->permits && hostset_count(list->set) > count)
+        check_suffix(reader, hostset_at(list->set, count));
+    return error;
+}
+
 /* One pattern a line, '#' begins a comment. The same host in two lists is no mistake. */
-static void add_lines(struct reader *reader, struct hostset *set, const char *file,
-                      struct span text, int tag)
+static void add_lines(struct reader *reader, const struct list *list, const char *file,
+                      struct span text)
 {
     unsigned errors = 0;
     struct rule rule = {file, 1};
@@ -216,7 +260,7 @@ static void add_lines(struct reader *reader, struct hostset *set, const char *fi
         if (span_ends(line, SPAN("\r")))
             line.size--;
         line = span_trim(line);
-        const char *error = line.size ? hostset_add(set, line, tag, rule) : NULL;
+        const char *error = line.size ? add_line(reader, list, line, rule) : NULL;
         if (error) {
             errors++;
             reader_error(reader, rule, "\"%.*s\" is not a host pattern: %s",
@@ -225,29 +269,101 @@ static void add_lines(struct reader *reader, struct hostset *set, const char *fi
     }
 }
 
-void reader_add_list(struct reader *reader, struct hostset *set, const char *name, int tag,
-                     struct rule rule)
+/* Reads the file at `path`, which is freed. `where` is what named it. */
+static void read_list(struct reader *reader, const struct list *list, char *path, struct rule where)
 {
-    struct rule where = rule;
     size_t size = 0, bad = 0;
     const char *error;
-
-    if (!where.file) /* a default: it is looked for as if sekisho.conf had said it */
-        where = (struct rule){reader->configuration->path, 1};
-    char *path = reader_file_find(where.file, name);
-    if (!path) {
-        reader_error(reader, where, "no list \"%s\" in the folder of this file, in %s or in %s",
-                     name, SEKISHO_SYSCONF_DIR, SEKISHO_DATA_DIR);
-        return;
-    }
     char *text = reader_file_contents(path, LIST_FILE_MAX, &size, &error);
     const char *file = reader_file_name(reader, path);
+
     free(path);
     if (!text)
         reader_error(reader, where, "list %s: %s", file, error);
     else if (!reader_is_utf8(text, size, &bad))
         reader_error(reader, where, "list %s: not UTF-8 (byte %zu)", file, bad + 1);
     else
-        add_lines(reader, set, file, (struct span){text, size}, tag);
+        add_lines(reader, list, file, (struct span){text, size});
     free(text);
+}
+
+void reader_add_list(struct reader *reader, const struct list *list, const char *name,
+                     struct rule rule)
+{
+    struct rule where = rule;
+
+    if (!where.file) /* a default: it is looked for as if sekisho.conf had said it */
+        where = (struct rule){reader->configuration->path, 1};
+    char *path = reader_file_find(where.file, name);
+    if (path)
+        read_list(reader, list, path, where);
+    else
+        reader_error(reader, where, "no list \"%s\" in the folder of this file, in %s or in %s",
+                     name, SEKISHO_SYSCONF_DIR, SEKISHO_DATA_DIR);
+}
+
+/* --- the clinic's lists, by name --- */
+
+/* The name of the list that a file holds, empty when it is none of the clinic's. */
+static struct span list_name(const char *file)
+{
+    struct span name = span_of(file);
+
+    if (!span_starts(name, SPAN(CLINIC_PREFIX)) || !span_ends(name, SPAN(LIST_SUFFIX)))
+        return SPAN("");
+    name = span_from(name, sizeof(CLINIC_PREFIX) - 1);
+    return span_first(name, name.size - (sizeof(LIST_SUFFIX) - 1));
+}
+
+/* Adds the names of a folder to those that are known already. */
+static void add_names(const char *folder, char *names, size_t size)
+{
+    DIR *directory = opendir(folder);
+    struct dirent *entry;
+
+    while (directory && (entry = readdir(directory))) {
+        struct span name = list_name(entry->d_name);
+        char word[64];
+        int used = snprintf(word, sizeof(word), ", %.*s", (int)name.size, name.data);
+
+        if (!name.size || used < 0 || (size_t)used >= sizeof(word) || strstr(names, word))
+            continue;
+        size_t length = strlen(names);
+        snprintf(names + length, size - length, "%s", word);
+    }
+    if (directory)
+        closedir(directory);
+}
+
+static void report_unknown_list(struct reader *reader, const char *name, struct rule rule)
+{
+    const char *const parents[] = {SEKISHO_SYSCONF_DIR, SEKISHO_DATA_DIR};
+    char names[512] = "", *folder = reader_path_join(rule.file, "lists");
+
+    add_names(folder, names, sizeof(names));
+    free(folder);
+    for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
+        folder = reader_path_in(parents[i], "lists");
+        add_names(folder, names, sizeof(names));
+        free(folder);
+    }
+    reader_error(reader, rule, "no list \"%s\"; there are: %s", name,
+                 names[0] ? names + 2 : "none");
+}
+
+void reader_add_named_list(struct reader *reader, const struct list *list, const char *name,
+                           struct rule rule)
+{
+    char file[80];
+
+    if (!is_plain_name(name)) { /* a file */
+        reader_add_list(reader, list, name, rule);
+        return;
+    }
+    snprintf(file, sizeof(file), "lists/" CLINIC_PREFIX "%s" LIST_SUFFIX, name);
+    char *path = reader_file_find(rule.file, file);
+    if (path)
+        read_list(reader, list, path, rule);
+    else
+        report_unknown_list(reader, name, rule);
 }

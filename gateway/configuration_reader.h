@@ -114,9 +114,20 @@ void reader_apply(struct reader *reader, const struct option_row *option, void *
 /* Adds a host pattern, with all checks. */
 void reader_add_host(struct reader *reader, struct hostset *set, const char *pattern, int tag,
                      struct rule rule, bool permits);
+
+/* Where the entries of a list file go. */
+struct list {
+    struct hostset *set;
+    int tag;
+    bool permits; /* they let things pass: what they cover is looked at */
+    bool treats;  /* a line may begin with "splice" */
+};
 /* Adds what a list file says. `rule` is where the file is named. */
-void reader_add_list(struct reader *reader, struct hostset *set, const char *name, int tag,
+void reader_add_list(struct reader *reader, const struct list *list, const char *name,
                      struct rule rule);
+/* The same for a name such as "government", which is the file lists/clinic-government.txt. */
+void reader_add_named_list(struct reader *reader, const struct list *list, const char *name,
+                           struct rule rule);
 
 /* Checks a header of a service, whose own options are all there. */
 void reader_check_header(struct reader *reader, const struct service *service,

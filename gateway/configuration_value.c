@@ -266,9 +266,26 @@ static void apply_host(const struct element *e)
     reader_add_host(e->reader, set_of(e), e->text, (int)option->least, e->rule, permits);
 }
 
+static struct list list_of(const struct element *e)
+{
+    return (struct list){.set = set_of(e),
+                         .tag = (int)e->option->least,
+                         .permits = strcmp(e->option->name, "denied") != 0,
+                         .treats = e->option->type == OPTION_NAMED_LISTS};
+}
+
 static void apply_list(const struct element *e)
 {
-    reader_add_list(e->reader, set_of(e), e->text, (int)e->option->least, e->rule);
+    struct list list = list_of(e);
+
+    reader_add_list(e->reader, &list, e->text, e->rule);
+}
+
+static void apply_named_list(const struct element *e)
+{
+    struct list list = list_of(e);
+
+    reader_add_named_list(e->reader, &list, e->text, e->rule);
 }
 
 static void apply_url(const struct element *e)
@@ -321,6 +338,7 @@ static apply_function *const functions[] = {
     [OPTION_URLS] = apply_url,
     [OPTION_FILES] = apply_file,
     [OPTION_LISTS] = apply_list,
+    [OPTION_NAMED_LISTS] = apply_named_list,
 };
 
 static bool is_string(enum option_type type)
@@ -352,7 +370,9 @@ void reader_apply(struct reader *reader, const struct option_row *option, void *
     bool list = option_types[option->type].list;
 
     /* a set is there even when nothing is in it */
-    if ((option->type == OPTION_HOSTS || option->type == OPTION_LISTS) && !set_of(&element))
+    if ((option->type == OPTION_HOSTS || option->type == OPTION_LISTS ||
+         option->type == OPTION_NAMED_LISTS) &&
+        !set_of(&element))
         *(struct hostset **)target(&element) = hostset_new();
     if (!values->given) {
         if (option->initial)

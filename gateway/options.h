@@ -78,7 +78,8 @@ enum section {
     X(URLS, true, "url-pattern",                                                                   \
       "host patterns, each with a path in which * stands for anything: host/path*")                \
     X(FILES, true, "file", "\"TYPE from HOST\", where TYPE is an extension or *")                  \
-    X(LISTS, true, "list-file", "list files, one host pattern a line")
+    X(LISTS, true, "list-file", "list files, one host pattern a line")                             \
+    X(NAMED_LISTS, true, "list", "names of lists such as government, or list files")
 
 enum option_type {
 #define X(symbol, list, argument, expected) OPTION_##symbol,
@@ -149,6 +150,8 @@ enum option_type {
     X(CLINIC, "files", FILES, NULL, 0, 0, NULL,                                                    \
       ARRAY(configuration, policy.files, policy.file_count),                                       \
       "Downloads that the clinic takes, such as \"pdf from labo.example.jp\".")                    \
+    X(CLINIC, "lists", NAMED_LISTS, NULL, TREAT_INSPECT, 0, NULL, CONFIGURATION(policy.clinic),    \
+      "Lists of hosts that the clinic's work needs, by name: see LISTS OF THE CLINIC.")            \
     X(CLINIC, "meetings", URLS, NULL, 0, 0, NULL,                                                  \
       ARRAY(configuration, policy.meetings, policy.meeting_count),                                 \
       "The clinic's own meeting links. While there are none, join links of services are not "      \

@@ -61,6 +61,10 @@ static void test_targets(void **state)
         {"vk.com", "/away.php?to=https%3A%2F%2Fevil.jp", "https://evil.jp/"},
         {"steamcommunity.com", "/linkfilter/?url=https://evil.jp", "https://evil.jp/"},
         {"duckduckgo.com", "/l/?uddg=https%3A%2F%2Fevil.jp&rut=1", "https://evil.jp/"},
+        {"www.bing.com", "/ck/a?!&&p=1&u=a1aHR0cHM6Ly9ldmlsLmpwLw&ntb=1", "https://evil.jp/"},
+        {"www.bing.com", "/ck/a?u=a1aHR0cHM6Ly9ldmlsLmpwL_8-", "https://evil.jp/%FF>"},
+        {"www.bing.com", "/ck/a?u=a1L2ltYWdlcy9zZWFyY2g_cT14",
+         "https://www.bing.com/images/search?q=x"},
         {"href.li", "/?https://evil.jp/a?b", "https://evil.jp/a?b"},
         {"slack-redir.net", "/link?url=https%3A%2F%2Fevil.jp", "https://evil.jp/"},
         {"www.linkedin.com", "/redir/redirect?url=https%3A%2F%2Fevil.jp", "https://evil.jp/"},
@@ -87,7 +91,14 @@ static void test_opaque(void **state)
         {"liff.line.me", "/1234-abcd"},
         {"lin.ee", "/abc"},
         {"line.me", "/R/ti/p/%40x"},
-        {"www.bing.com", "/ck/a?u=a1aHR0cHM6Ly9ldmlsLmpw"},
+        {"www.bing.com", "/ck/a?u=a2aHR0cHM6Ly9ldmlsLmpw"},
+        {"www.bing.com", "/ck/a?u=aHR0cHM6Ly9ldmlsLmpw"},
+        {"www.bing.com", "/ck/a?u=a1aHR0cHM6Ly9ldmlsLmpw%3D"},
+        {"www.bing.com", "/ck/a?u=a1aHR0cHM6Ly9ldmlsLmpw&u=a1aHR0cHM6Ly9jbGluaWMuanA"},
+        {"www.bing.com", "/ck/a?u=a1Ly9ldmlsLmpw"},     /* "//evil.jp" */
+        {"www.bing.com", "/ck/a?u=a1L1xldmlsLmpw"},     /* "/\\evil.jp" */
+        {"www.bing.com", "/ck/a?u=a1amF2YXNjcmlwdDox"}, /* "javascript:1" */
+        {"www.bing.com", "/ck/a?u=a1"},
         {"l.facebook.com", "/"},
         {"l.facebook.com", "/l.php?u="},
         {"l.facebook.com", "/l.php?u=/relative"},
