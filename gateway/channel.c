@@ -37,6 +37,7 @@ struct channel {
     void *context;
     uint64_t bytes_read, bytes_written;
     bool want_read;
+    bool emptied; /* the socket gave less than was asked for: not again before it is readable */
     bool handshaking, as_server;
     bool read_wants_write, write_wants_read;
     bool failed;
@@ -81,7 +82,21 @@ static void backlog_put(struct backlog *backlog, const void *bytes, size_t size)
     *backlog = (struct backlog){.bytes = joined, .size = size + left};
 }
 
-/* --- the socket under OpenSSL: replayed bytes first, and no SIGPIPE --- */
+/* --- the socket --- */
+
+/* As recv(2), but an empty socket is not asked: the loop will tell when there is more. */
+static ssize_t receive(struct channel *channel, void *bytes, size_t size)
+{
+    if (channel->emptied && !channel->failed) {
+        errno = EAGAIN;
+        return -1;
+    }
+    ssize_t got = recv(channel->fd, bytes, size, 0);
+    channel->emptied = got > 0 && (size_t)got < size;
+    return got;
+}
+
+/* --- the same under OpenSSL: replayed bytes first, and no SIGPIPE --- */
 
 static int bio_read(BIO *bio, char *bytes, int size)
 {
@@ -92,7 +107,7 @@ static int bio_read(BIO *bio, char *bytes, int size)
         return 0;
     if (channel->raw.size > 0)
         return (int)backlog_take(&channel->raw, bytes, (size_t)size);
-    ssize_t got = recv(channel->fd, bytes, (size_t)size, 0);
+    ssize_t got = receive(channel, bytes, (size_t)size);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         BIO_set_retry_read(bio);
     return (int)got;
@@ -179,7 +194,7 @@ static void update_events(struct channel *channel)
 static bool has_buffered_input(const struct channel *channel)
 {
     return channel->unread.size > 0 || channel->raw.size > 0 ||
-           (channel->ssl != NULL && !channel->handshaking && SSL_pending(channel->ssl) > 0);
+           (channel->ssl != NULL && !channel->handshaking && SSL_has_pending(channel->ssl));
 }
 
 /* The owner is told from the loop: never while it is in a call of this module. */
@@ -230,6 +245,7 @@ static void on_readable(evutil_socket_t fd, short what, void *argument)
 
     (void)fd;
     (void)what;
+    channel->emptied = false;
     if (channel->finished) {
         tell(channel, CHANNEL_FINISHED);
     } else if (channel->failed) {
@@ -300,7 +316,7 @@ static enum channel_result read_plain(struct channel *channel, void *bytes, size
         *got = backlog_take(&channel->raw, bytes, size);
         return CHANNEL_DATA;
     }
-    ssize_t result = recv(channel->fd, bytes, size, 0);
+    ssize_t result = receive(channel, bytes, size);
     if (result > 0) {
         *got = (size_t)result;
         return CHANNEL_DATA;
@@ -443,6 +459,7 @@ void channel_start_tls(struct channel *channel, SSL *ssl, bool as_server)
         return;
     }
     SSL_set_bio(ssl, bio, bio);
+    SSL_set_read_ahead(ssl, 1); /* a record's head and body with one recv(2) */
     SSL_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER); /* an evbuffer's bytes move */
     /* From the loop, so that the owner is never called back before this call returns. */
     update_events(channel);
