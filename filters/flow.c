@@ -62,6 +62,7 @@ static void judge_host(const struct policy *policy, const struct standing *stand
     classify(policy, host, finding, &treatment);
     if (release_find_host(standing, host)) {
         /* the requests are judged one by one: the release may be for one of them only */
+        finding->class = CLASS_RELEASED;
         decide(finding, FLOW_INSPECT, REASON_ALLOWED);
     } else if (is_hopeless(policy, host, finding)) {
         finding->verdict = FLOW_ANSWER;

@@ -48,6 +48,9 @@ void judgement_begin(struct judgement *judgement, const struct policy *policy,
 /* The value of the last field of that name, empty when there is none. */
 struct span request_field(const struct request *request, struct span name);
 
+/* True for what names are asked and answered in over HTTPS: DoH (RFC 8484) and its kin. */
+bool is_dns_media_type(struct span type);
+
 /* X(reason, row): the request table of the policy, rows 1 to 10. */
 #define REQUEST_ROWS(X)                                                                            \
     X(MISDIRECTED, request_is_misdirected)                                                         \
@@ -59,6 +62,7 @@ struct span request_field(const struct request *request, struct span name);
     X(LINK_FROM_CONSULTATION, request_is_link_from_consultation)                                   \
     X(UNVERIFIED_DESTINATION, request_is_unverified)                                               \
     X(UNVERIFIED_DESTINATION, request_is_part_of_unverified)                                       \
+    X(DENIED_COUNTRY, request_is_in_denied_country)                                                \
     X(UNKNOWN_DESTINATION, request_is_unknown)
 #define X(reason, row) bool row(struct judgement *judgement);
 REQUEST_ROWS(X)
@@ -92,6 +96,7 @@ bool response_judgement_begin(struct response_judgement *judgement, const struct
 /* X(reason, row): the response table of the policy, rows 1 to 5. */
 #define RESPONSE_ROWS(X)                                                                           \
     X(RELEASED, response_is_released)                                                              \
+    X(DENIED_DESTINATION, response_is_dns_over_https)                                              \
     X(TYPE_MISMATCH, response_is_mismatch)                                                         \
     X(DANGEROUS_FILE, response_is_dangerous)                                                       \
     X(OPAQUE_ARCHIVE, response_is_opaque)                                                          \

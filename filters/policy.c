@@ -145,6 +145,31 @@ enum destination_class policy_classify(const struct policy *policy, struct span 
     return class;
 }
 
+static const struct country *find_country(const struct country *list, size_t count,
+                                          const char *code)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(list[i].code, code) == 0)
+            return &list[i];
+    return NULL;
+}
+
+bool policy_denies_country(const struct policy *policy, enum destination_class class,
+                           const char *country, struct rule *rule)
+{
+    const struct country *reason = NULL;
+
+    if (class != CLASS_UNKNOWN)
+        return false;
+    reason = find_country(policy->country_deny, policy->country_deny_count, country);
+    if (!reason && policy->country_allow_count > 0 &&
+        !find_country(policy->country_allow, policy->country_allow_count, country))
+        reason = &policy->country_allow[0];
+    if (reason && rule)
+        *rule = reason->rule;
+    return reason != NULL;
+}
+
 const struct service *policy_service_by_address(const struct policy *policy,
                                                 const struct address *address)
 {

@@ -62,6 +62,18 @@ struct port_range {
     uint16_t first, last;
 };
 
+/* An autonomous system whose networks are a service's. */
+struct service_system {
+    uint32_t number;
+    struct rule rule;
+};
+
+/* ISO 3166-1, two capital letters. */
+struct country {
+    char code[3];
+    struct rule rule;
+};
+
 struct service {
     char *name;            /* "zoom" */
     char *title;           /* "Zoom", for the page and the log's reader */
@@ -72,8 +84,11 @@ struct service {
     size_t attachment_count;
     struct url_pattern *join; /* meeting-join links */
     size_t join_count;
-    struct network *networks; /* published addresses: media, and TLS without SNI */
+    struct network
+        *networks; /* addresses: media, and TLS without SNI; published, then by `systems` */
     size_t network_count;
+    struct service_system *systems;
+    size_t system_count;
     struct port_range *media_udp;
     size_t media_udp_count;
     struct port_range *media_tcp;
@@ -108,6 +123,11 @@ struct policy {
     bool learned_by_host;  /* a learned link stands for its whole host */
     bool learn_everywhere; /* from all inspected hosts of a service, not only its chat hosts */
 
+    struct country *country_allow; /* where unknown destinations may be; none: anywhere */
+    size_t country_allow_count;
+    struct country *country_deny; /* where they may not be */
+    size_t country_deny_count;
+
     struct service *services;
     size_t service_count;
     struct hostset *clinic; /* clinic.allow and clinic.splice; tag: enum treatment */
@@ -128,6 +148,14 @@ struct policy {
 enum destination_class policy_classify(const struct policy *policy, struct span host,
                                        const struct service **service,
                                        const struct hostset_entry **entry);
+
+/*
+ * True when a destination of this class may not be connected to at an address of that country ("":
+ * nobody knows of which); then `rule` (may be NULL) is what says so. Only unknown ones are asked
+ * for their country.
+ */
+bool policy_denies_country(const struct policy *policy, enum destination_class class,
+                           const char *country, struct rule *rule);
 
 /* The service whose networks hold the address, or NULL. */
 const struct service *policy_service_by_address(const struct policy *policy,

@@ -27,6 +27,8 @@
       "an unknown destination while a consultation is on")                                         \
     X(UNKNOWN_DESTINATION, "unknown-destination", 403, "xv",                                       \
       "an unknown destination, and policy.outside is deny")                                        \
+    X(DENIED_COUNTRY, "denied-country", 403, "xv",                                                 \
+      "an unknown destination in a country that the clinic denies")                                \
     X(TYPE_MISMATCH, "type-mismatch", 403, "xv", "the content is not what it is said to be")       \
     X(DANGEROUS_FILE, "dangerous-file", 403, "xv", "a file of a kind that can run or harm")        \
     X(OPAQUE_ARCHIVE, "opaque-archive", 403, "xv", "content that cannot be looked into")           \

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "filters/glob.h"
 #include "filters/kind.h"
 
 struct span request_field(const struct request *request, struct span name)
@@ -144,17 +145,38 @@ bool request_is_released(struct judgement *judgement)
     return false;
 }
 
+bool is_dns_media_type(struct span type)
+{
+    static const struct span types[] = {{"application/dns-message", 23},
+                                        {"application/oblivious-dns-message", 33}, /* RFC 9230 */
+                                        {"application/dns-json", 20}};
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+        if (span_starts_nocase(type, types[i]))
+            return true;
+    return false;
+}
+
+static bool accepts_dns(const struct request *request)
+{
+    struct span rest, element;
+    for (size_t i = 0; i < request->field_count; i++) {
+        if (!span_equal_nocase(request->fields[i].name, SPAN("Accept")))
+            continue;
+        rest = request->fields[i].value;
+        while (span_next(&rest, ',', &element))
+            if (is_dns_media_type(span_trim(element)))
+                return true;
+    }
+    return false;
+}
+
 /* RFC 8484: names asked over HTTPS would pass by the resolver that the policy watches. */
 static bool is_dns_over_https(const struct request *request)
 {
-    static const struct span path = {"/dns-query", 10}, type = {"application/dns-message", 23};
-    struct span rest = span_from(request->target, path.size);
-    if (span_starts(request->target, path) &&
-        (rest.size == 0 || rest.data[0] == '?' || rest.data[0] == '/'))
-        return true;
-    struct span accept = request_field(request, SPAN("Accept"));
-    return span_starts_nocase(request_field(request, SPAN("Content-Type")), type) ||
-           span_find_nocase(accept, type) < accept.size;
+    struct span path = span_first(request->target, span_index(request->target, '?'));
+    return glob_matches_decoded(SPAN("/dns-query"), path) ||
+           glob_matches_decoded(SPAN("/dns-query/*"), path) ||
+           is_dns_media_type(request_field(request, SPAN("Content-Type"))) || accepts_dns(request);
 }
 
 /* Row 3. A denied redirector stays denied wherever it leads. */
@@ -302,6 +324,22 @@ bool request_is_part_of_unverified(struct judgement *judgement)
     const struct finding *finding = judgement->finding;
     return judgement->standing->consultation && finding->class == CLASS_UNKNOWN &&
            !is_opened(finding->kind) && !belongs_to_allowed_page(judgement);
+}
+
+/*
+ * After row 9, for every kind: nothing at all is fetched from such an address. Known once there is
+ * an address; before that the connection asks the same question, and is not made.
+ */
+bool request_is_in_denied_country(struct judgement *judgement)
+{
+    struct finding *finding = judgement->finding;
+    const char *country = judgement->request->country;
+    if (!country)
+        return false;
+    /* of the host itself: a redirector's target will be a connection of its own */
+    enum destination_class class =
+        policy_classify(judgement->policy, judgement->request->host, NULL, NULL);
+    return policy_denies_country(judgement->policy, class, country, &finding->rule);
 }
 
 /* Row 10. */

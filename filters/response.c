@@ -180,6 +180,12 @@ bool response_is_released(struct response_judgement *judgement)
     return true;
 }
 
+/* After row 1: what row 3 of the requests could not tell by a path of the server's own choice. */
+bool response_is_dns_over_https(struct response_judgement *judgement)
+{
+    return !is_vouched(judgement) && is_dns_media_type(judgement->declared);
+}
+
 static bool is_visual(struct span type)
 {
     return span_starts_nocase(type, SPAN("image/")) || span_starts_nocase(type, SPAN("audio/")) ||

@@ -49,6 +49,8 @@ struct configuration {
     uint32_t route_table;
     struct sockaddr_storage *resolvers; /* default: those of /etc/resolv.conf */
     size_t resolver_count;
+    char *asn_database; /* paths; "" for none */
+    char *country_database;
 
     struct listener_options *listeners;
     size_t listener_count;

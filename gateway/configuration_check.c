@@ -23,8 +23,7 @@
 #define RESOLVERS_MAX    3 /* as resolv.conf(5) */
 #define RESOLV_CONF_PATH "/etc/resolv.conf"
 
-/* Where an option stands, or for want of it where sekisho.conf begins. */
-static struct rule rule_of(const struct reader *reader, enum section section, const char *name)
+struct rule reader_rule_of(const struct reader *reader, enum section section, const char *name)
 {
     struct rule rule = reader->where[option_find(section, name) - option_rows];
 
@@ -83,21 +82,21 @@ static void check_tls(struct reader *reader)
 
     default_path(&c->ca_certificate, c->state_directory, "ca.pem");
     default_path(&c->ca_key, c->state_directory, "ca-key.pem");
-    struct rule rule = rule_of(reader, SECTION_TLS, "trust");
+    struct rule rule = reader_rule_of(reader, SECTION_TLS, "trust");
     check_pem(reader, rule, "trust", c->trust, "-----BEGIN CERTIFICATE-----", "");
     if (!reader->ca_wanted)
         return;
-    rule = rule_of(reader, SECTION_TLS, "ca-certificate");
+    rule = reader_rule_of(reader, SECTION_TLS, "ca-certificate");
     check_pem(reader, rule, "ca-certificate", c->ca_certificate, "-----BEGIN CERTIFICATE-----",
               hint);
-    rule = rule_of(reader, SECTION_TLS, "ca-key");
+    rule = reader_rule_of(reader, SECTION_TLS, "ca-key");
     check_pem(reader, rule, "ca-key", c->ca_key, "PRIVATE KEY-----", hint);
     check_key_mode(reader, rule, c->ca_key);
 }
 
 static void read_page(struct reader *reader, const char *name, char **text)
 {
-    struct rule rule = rule_of(reader, SECTION_PROCESS, "pages");
+    struct rule rule = reader_rule_of(reader, SECTION_PROCESS, "pages");
     char *path = reader_path_in(reader->configuration->pages_directory, name);
     size_t size, bad;
     const char *error;
@@ -124,16 +123,16 @@ static void check_network(struct reader *reader)
                      "no listener: expected a section listen \"transparent\" or listen "
                      "\"explicit\"");
     if (transparent && c->manage_rules && c->lan_count == 0)
-        reader_error(reader, rule_of(reader, SECTION_NETWORK, "lan"),
+        reader_error(reader, reader_rule_of(reader, SECTION_NETWORK, "lan"),
                      "network.lan: expected the interfaces of the LAN: the transparent listener "
                      "gets nothing without them (or set manage-rules = false)");
     if (c->route_table >= 253 && c->route_table <= 255)
-        reader_error(reader, rule_of(reader, SECTION_NETWORK, "route-table"),
+        reader_error(reader, reader_rule_of(reader, SECTION_NETWORK, "route-table"),
                      "network.route-table: %u is one of the system's own", c->route_table);
     for (size_t i = 0; i < c->lan_count; i++)
         for (size_t j = 0; j < i; j++)
             if (strcmp(c->lan[i], c->lan[j]) == 0)
-                reader_error(reader, rule_of(reader, SECTION_NETWORK, "lan"),
+                reader_error(reader, reader_rule_of(reader, SECTION_NETWORK, "lan"),
                              "network.lan: \"%s\" is listed twice", c->lan[i]);
 }
 
@@ -171,7 +170,7 @@ static void fill_resolvers(struct reader *reader)
     free(text);
     if (c->resolver_count)
         return;
-    reader_warning(reader, rule_of(reader, SECTION_NETWORK, "resolvers"),
+    reader_warning(reader, reader_rule_of(reader, SECTION_NETWORK, "resolvers"),
                    "network.resolvers: none is said and %s has none: 127.0.0.1 is asked",
                    RESOLV_CONF_PATH);
     c->resolvers = memory_allocate(1, sizeof(*c->resolvers));
@@ -189,17 +188,17 @@ static void check_process(struct reader *reader)
     if (c->workers > 64)
         c->workers = 64;
     if (strlen(c->control_socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-        reader_error(reader, rule_of(reader, SECTION_PROCESS, "control-socket"),
+        reader_error(reader, reader_rule_of(reader, SECTION_PROCESS, "control-socket"),
                      "process.control-socket: a socket's path has at most 107 bytes");
     if (c->control_group[0] && !getgrnam(c->control_group))
-        reader_error(reader, rule_of(reader, SECTION_PROCESS, "control-group"),
+        reader_error(reader, reader_rule_of(reader, SECTION_PROCESS, "control-group"),
                      "process.control-group: no group \"%s\" on this machine", c->control_group);
     if (c->connections_per_client > c->connections)
-        reader_error(reader, rule_of(reader, SECTION_LIMITS, "connections-per-client"),
+        reader_error(reader, reader_rule_of(reader, SECTION_LIMITS, "connections-per-client"),
                      "limits.connections-per-client: more than limits.connections (%u)",
                      c->connections);
     if (c->http.line > c->http.head)
-        reader_error(reader, rule_of(reader, SECTION_LIMITS, "line"),
+        reader_error(reader, reader_rule_of(reader, SECTION_LIMITS, "line"),
                      "limits.line: more than limits.head (%zu bytes)", c->http.head);
 }
 
@@ -317,7 +316,7 @@ static void check_policy(struct reader *reader)
     const struct service *joined = NULL;
 
     if (policy->mode == MODE_OBSERVE)
-        reader_warning(reader, rule_of(reader, SECTION_POLICY, "mode"),
+        reader_warning(reader, reader_rule_of(reader, SECTION_POLICY, "mode"),
                        "policy.mode = observe: everything is judged and nothing is blocked");
     for (size_t i = 0; i < policy->service_count; i++) {
         const struct service *service = &policy->services[i];
@@ -326,7 +325,7 @@ static void check_policy(struct reader *reader)
             joined = service;
     }
     if (joined && policy->meeting_count == 0)
-        reader_warning(reader, rule_of(reader, SECTION_CLINIC, "meetings"),
+        reader_warning(reader, reader_rule_of(reader, SECTION_CLINIC, "meetings"),
                        "clinic.meetings is empty: nobody can tell the clinic's own meetings of "
                        "\"%s\" from another organisation's, so no link that joins one is blocked",
                        joined->name);
@@ -339,6 +338,7 @@ void reader_check(struct reader *reader)
 
     check_network(reader);
     fill_resolvers(reader);
+    reader_fill_networks(reader);
     check_process(reader);
     check_rooms(reader);
     check_policy(reader);

@@ -27,6 +27,7 @@ static void free_service(struct service *service)
     hostset_free(service->call);
     hostset_free(service->chat);
     free(service->networks);
+    free(service->systems);
     free(service->media_udp);
     free(service->media_tcp);
     free(service->policy_url);
@@ -46,6 +47,8 @@ static void free_policy(struct policy *policy)
     }
     free(policy->files);
     free_urls(policy->meetings, policy->meeting_count);
+    free(policy->country_allow);
+    free(policy->country_deny);
     hostset_free(policy->clinic);
     hostset_free(policy->clinic_deny);
     hostset_free(policy->denied);
@@ -71,6 +74,8 @@ void configuration_free(struct configuration *configuration)
                      configuration->ca_certificate,
                      configuration->ca_key,
                      configuration->trust,
+                     configuration->asn_database,
+                     configuration->country_database,
                      configuration->log_path,
                      configuration->state_directory,
                      configuration->control_socket,

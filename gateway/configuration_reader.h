@@ -129,6 +129,12 @@ void reader_add_list(struct reader *reader, const struct list *list, const char 
 void reader_add_named_list(struct reader *reader, const struct list *list, const char *name,
                            struct rule rule);
 
+/* Where an option stands, or for want of it its section, or where sekisho.conf begins. */
+struct rule reader_rule_of(const struct reader *reader, enum section section, const char *name);
+
+/* Adds the networks of the services' autonomous systems, and checks the databases whole. */
+void reader_fill_networks(struct reader *reader);
+
 /* Checks a header of a service, whose own options are all there. */
 void reader_check_header(struct reader *reader, const struct service *service,
                          const struct tenant_header *header, struct rule rule);

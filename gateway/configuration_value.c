@@ -253,6 +253,29 @@ static void apply_network(const struct element *e)
         complain(e, strchr(e->text, '/') ? "no host bits may be set" : NULL);
 }
 
+/* "30103", as the registries write it "AS30103" (RFC 5396). */
+static void apply_system(const struct element *e)
+{
+    const char *digits = strncmp(e->text, "AS", 2) == 0 ? e->text + 2 : e->text;
+    int64_t number;
+
+    if (parse_number(digits, &number) && number >= 1 && number <= UINT32_MAX)
+        *(struct service_system *)append(e) = (struct service_system){(uint32_t)number, e->rule};
+    else
+        complain(e, "from 1 to 4294967295");
+}
+
+static void apply_country(const struct element *e)
+{
+    if (strlen(e->text) != 2 || strspn(e->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != 2) {
+        complain(e, NULL);
+        return;
+    }
+    struct country *country = append(e);
+    memcpy(country->code, e->text, sizeof(country->code));
+    country->rule = e->rule;
+}
+
 static struct hostset *set_of(const struct element *e)
 {
     return *(struct hostset **)target(e);
@@ -330,6 +353,8 @@ static apply_function *const functions[] = {
     [OPTION_INTERFACES] = apply_interface,
     [OPTION_RESOLVERS] = apply_resolver,
     [OPTION_ADDRESSES] = apply_address,
+    [OPTION_SYSTEMS] = apply_system,
+    [OPTION_COUNTRIES] = apply_country,
     [OPTION_PORTS] = apply_port_range,
     [OPTION_PORT_RANGES] = apply_port_range,
     [OPTION_CLIENTS] = apply_client,

@@ -14,6 +14,7 @@
 #include "filters/memory.h"
 #include "gateway/deadline.h"
 #include "gateway/neighbour.h"
+#include "gateway/networks.h"
 #include "gateway/resolver.h"
 #include "gateway/socket.h"
 #include "gateway/worker.h"
@@ -30,6 +31,7 @@ struct connector {
     bool watching;
     uint16_t port;
     struct address wanted;
+    enum destination_class class;
     struct address candidates[RESOLVER_ADDRESSES];
     size_t count, tried;
     struct connector_result result;
@@ -134,6 +136,18 @@ static bool is_forbidden(struct connector *connector, const struct address *addr
            neighbours_is_own(connector->worker->neighbours, address, clock_monotonic());
 }
 
+/* In observe mode nothing is stopped; the request says what would have been. */
+static bool is_in_denied_country(const struct connector *connector, const struct address *address)
+{
+    const struct policy *policy = &connector->worker->configuration->policy;
+    struct network_facts facts = {0};
+
+    if (policy->mode == MODE_OBSERVE)
+        return false;
+    networks_look_up(connector->worker->country_database, address, &facts);
+    return policy_denies_country(policy, connector->class, facts.country, NULL);
+}
+
 static void try_next(struct connector *connector)
 {
     while (connector->tried < connector->count) {
@@ -141,6 +155,10 @@ static void try_next(struct connector *connector)
         connector->result.address = *address;
         if (is_forbidden(connector, address)) {
             connector->result.reason = REASON_LOOP;
+            continue;
+        }
+        if (is_in_denied_country(connector, address)) {
+            connector->result.reason = REASON_DENIED_COUNTRY;
             continue;
         }
         if (connector->result.reason != REASON_OVERLOAD)
@@ -196,8 +214,8 @@ static void on_resolved(void *context, const struct resolver_answer *answer)
 }
 
 struct connector *connector_new(struct worker *worker, const char *host, uint16_t port,
-                                const struct address *wanted, connector_callback *callback,
-                                void *context)
+                                const struct address *wanted, enum destination_class class,
+                                connector_callback *callback, void *context)
 {
     struct connector *connector = memory_allocate(1, sizeof(*connector));
     struct address literal;
@@ -206,6 +224,7 @@ struct connector *connector_new(struct worker *worker, const char *host, uint16_
     connector->callback = callback;
     connector->context = context;
     connector->port = port;
+    connector->class = class;
     connector->result.fd = -1;
     if (wanted != NULL)
         connector->wanted = *wanted;

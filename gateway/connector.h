@@ -7,8 +7,8 @@
 #ifndef GATEWAY_CONNECTOR_H
 #define GATEWAY_CONNECTOR_H
 
+#include "filters/policy.h"
 #include "filters/reason.h"
-#include "gateway/exchange.h"
 
 struct worker;
 struct connector;
@@ -23,12 +23,14 @@ typedef void connector_callback(void *context, const struct connector_result *re
 
 /*
  * `host` is a normalised name or an address literal. `wanted` (may be NULL) is where the client was
- * going: it is tried first when it is one of the name's recent addresses. The callback comes once,
- * from the event loop, and ends the connector, unless connector_cancel() was called before.
+ * going: it is tried first when it is one of the name's recent addresses. `class` is the
+ * destination's: an unknown one is not connected to where the policy denies the country, and then
+ * the reason is DENIED_COUNTRY and the address the one that was passed over. The callback comes
+ * once, from the event loop, and ends the connector, unless connector_cancel() was called before.
  */
 struct connector *connector_new(struct worker *worker, const char *host, uint16_t port,
-                                const struct address *wanted, connector_callback *callback,
-                                void *context);
+                                const struct address *wanted, enum destination_class class,
+                                connector_callback *callback, void *context);
 void connector_cancel(struct connector *connector);
 
 #endif

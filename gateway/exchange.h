@@ -36,6 +36,9 @@ struct request {
     size_t field_count;
     struct span sni;      /* the name in the ClientHello, lower case; empty on plain http */
     bool host_is_covered; /* the verified origin certificate is good for `host`; true without TLS */
+    /* of the origin's address, ISO 3166-1; "" when nobody knows it, NULL before there is an address
+     */
+    const char *country;
 };
 
 struct response {

@@ -42,6 +42,33 @@ static void begin_session(struct flow *flow);
 
 /* --- records --- */
 
+static void look_up(const struct worker *worker, const struct address *address,
+                    struct network_facts *facts)
+{
+    *facts = (struct network_facts){0};
+    networks_look_up(worker->asn_database, address, facts);
+    networks_look_up(worker->country_database, address, facts);
+}
+
+void flow_note_origin(struct flow *flow, const struct address *address)
+{
+    look_up(flow->worker, address, &flow->origin);
+    flow->origin_known = true;
+}
+
+/* Of the origin; before there is one, of where the client wanted to go. */
+static void record_networks(const struct flow *flow, struct record *record)
+{
+    struct network_facts facts = flow->origin;
+
+    if (!flow->origin_known)
+        look_up(flow->worker, &flow->destination, &facts);
+    if (facts.asn != 0)
+        record_set_number(record, RECORD_ASN, facts.asn);
+    if (facts.country[0] != '\0')
+        record_set_text(record, RECORD_COUNTRY, facts.country);
+}
+
 void flow_record(const struct flow *flow, enum record_event event, struct record *record)
 {
     const struct configuration *configuration = flow->worker->configuration;
@@ -60,6 +87,7 @@ void flow_record(const struct flow *flow, enum record_event event, struct record
     }
     if (flow->host[0] != '\0')
         record_set_text(record, RECORD_SNI, flow->host);
+    record_networks(flow, record);
 }
 
 void flow_record_reason(struct record *record, enum reason reason, struct rule rule)
@@ -300,6 +328,14 @@ static void get_leaf(struct flow *flow)
 
 /* --- the origin's handshake --- */
 
+/* A session without an origin, in what the client speaks. */
+static void answer_alone(struct flow *flow)
+{
+    flow->http2 = !flow->offers_http1 && flow->offers_http2;
+    flow->answers = true;
+    get_leaf(flow);
+}
+
 /* The origin is no good: an alert, or a page under a leaf of ours where the policy says so. */
 static void refuse_origin(struct flow *flow, enum reason reason, const char *detail)
 {
@@ -307,10 +343,8 @@ static void refuse_origin(struct flow *flow, enum reason reason, const char *det
     channel_free(flow->far);
     flow->far = NULL;
     if (flow->worker->configuration->failure == FAILURE_PAGE) {
-        flow->http2 = !flow->offers_http1 && flow->offers_http2;
-        flow->answers = true;
         flow->answer_reason = reason;
-        get_leaf(flow);
+        answer_alone(flow);
         return;
     }
     send_alert(flow,
@@ -386,7 +420,13 @@ static void on_origin_connected(void *context, const struct connector_result *re
     char name[HOST_TEXT];
 
     flow->connector = NULL;
+    if (result->fd >= 0 || result->reason == REASON_DENIED_COUNTRY)
+        flow_note_origin(flow, &result->address);
     report_mismatch(flow, result);
+    if (result->fd < 0 && result->reason == REASON_DENIED_COUNTRY) {
+        answer_alone(flow); /* each request is told by itself */
+        return;
+    }
     if (result->fd < 0) {
         refuse_origin(flow, result->reason, NULL);
         return;
@@ -412,6 +452,8 @@ static void on_relay_connected(void *context, const struct connector_result *res
     struct flow *flow = context;
 
     flow->connector = NULL;
+    if (result->fd >= 0)
+        flow_note_origin(flow, &result->address);
     report_mismatch(flow, result);
     if (result->fd < 0) {
         report(flow, EVENT_ERROR, result->reason, NULL);
@@ -433,9 +475,9 @@ static void connect_origin(struct flow *flow, connector_callback *callback)
     wanted_name(flow, name);
     flow->state = "connecting";
     deadline_clear(&flow->deadline); /* the connector has its own */
-    flow->connector =
-        connector_new(flow->worker, name, flow->port,
-                      flow->destination.family != 0 ? &flow->destination : NULL, callback, flow);
+    flow->connector = connector_new(flow->worker, name, flow->port,
+                                    flow->destination.family != 0 ? &flow->destination : NULL,
+                                    flow->finding.class, callback, flow);
 }
 
 /* --- the verdict --- */
@@ -514,11 +556,8 @@ static void judge(struct flow *flow, const struct hello_facts *facts)
             connect_origin(flow, on_origin_connected);
         break;
     case FLOW_ANSWER:
-        if (client_is_understood(flow, facts)) {
-            flow->answers = true;
-            flow->http2 = !flow->offers_http1 && flow->offers_http2;
-            get_leaf(flow);
-        }
+        if (client_is_understood(flow, facts))
+            answer_alone(flow);
         break;
     case FLOW_REFUSE:
         refuse(flow, flow->finding.reason == REASON_NO_SNI ? ALERT_MISSING_EXTENSION

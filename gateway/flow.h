@@ -12,6 +12,7 @@
 #include "gateway/connector.h"
 #include "gateway/hello.h"
 #include "gateway/leaf.h"
+#include "gateway/networks.h"
 #include "gateway/record.h"
 #include "gateway/worker.h"
 
@@ -43,6 +44,8 @@ struct flow {
     struct flow_finding finding;
     struct connector *connector;
     struct leaf_request *leaf_request;
+    bool origin_known; /* where the origin is, once there is an address of it */
+    struct network_facts origin;
     char *origin_error;        /* FAILURE_PAGE: what was wrong with the origin */
     const char *verify;        /* the verdict on the origin's certificate */
     bool answers;              /* FLOW_ANSWER: a session without an origin */
@@ -75,6 +78,9 @@ void flow_tunnel(struct flow *flow);
 
 /* What a client may speak inside the TLS that we end. Once per context. */
 void flow_prepare_client_context(SSL_CTX *context);
+
+/* Notes whose network the origin's address is in, for the records and the policy. */
+void flow_note_origin(struct flow *flow, const struct address *address);
 
 /* Fills what every record about this flow says: client, room, destination, name. */
 void flow_record(const struct flow *flow, enum record_event event, struct record *record);

@@ -69,6 +69,8 @@ enum section {
     X(RESOLVERS, true, "address",                                                                  \
       "addresses, with a port if it is not 53: 127.0.0.1:5353, [::1]:5353")                        \
     X(ADDRESSES, true, "address", "addresses of this machine")                                     \
+    X(SYSTEMS, true, "number", "numbers of autonomous systems, such as 30103")                     \
+    X(COUNTRIES, true, "country", "countries as two capital letters of ISO 3166, such as JP")      \
     X(PORTS, true, "port", "port numbers")                                                         \
     X(PORT_RANGES, true, "port", "ports or ranges of ports such as 8801-8810")                     \
     X(CLIENTS, true, "client", "addresses, networks or MAC addresses")                             \
@@ -127,6 +129,11 @@ enum option_type {
     X(NETWORK, "resolvers", RESOLVERS, NULL, 0, 0, NULL,                                           \
       ARRAY(configuration, resolvers, resolver_count),                                             \
       "The DNS servers that names are resolved with. Otherwise those of /etc/resolv.conf.")        \
+    X(NETWORK, "asn-database", PATH, "", 0, 0, NULL, CONFIGURATION(asn_database),                  \
+      "A database in MaxMind's format that says which autonomous system a network is of. Put a "   \
+      "new one in its place by renaming it; it is read at the start and at a reload.")             \
+    X(NETWORK, "country-database", PATH, "", 0, 0, NULL, CONFIGURATION(country_database),          \
+      "The same for countries. May be the same file.")                                             \
     X(LISTEN, "address", ADDRESSES, "127.0.0.1, ::1", 0, 0, NULL,                                  \
       ARRAY(listen_draft, addresses, address_count), "The addresses to listen on.")                \
     X(LISTEN, "port", NUMBER, NULL, 1, PORT_MAX, NULL, MEMBER(listen_draft, port),                 \
@@ -174,6 +181,13 @@ enum option_type {
       "What unknown destinations meet when no consultation is on.")                                \
     X(POLICY, "no-sni", CHOICE, "refuse", 0, 0, "refuse|inspect", CONFIGURATION(policy.no_sni),    \
       "What a TLS client meets that does not say which host it wants.")                            \
+    X(POLICY, "country-allow", COUNTRIES, NULL, 0, 0, NULL,                                        \
+      ARRAY(configuration, policy.country_allow, policy.country_allow_count),                      \
+      "When it has entries, unknown destinations are connected to only in these countries; "       \
+      "an address of which the database says nothing is in none of them.")                         \
+    X(POLICY, "country-deny", COUNTRIES, NULL, 0, 0, NULL,                                         \
+      ARRAY(configuration, policy.country_deny, policy.country_deny_count),                        \
+      "Unknown destinations are never connected to in these countries.")                           \
     X(POLICY, "denied", LISTS, DENIED_LISTS, 0, 0, NULL, CONFIGURATION(policy.denied),             \
       "Lists of hosts that hide where they lead, or that are known to be abused.")                 \
     X(POLICY, "system", LISTS, SYSTEM_LISTS, TREAT_SPLICE, 0, NULL, CONFIGURATION(policy.system),  \
@@ -262,6 +276,8 @@ enum option_type {
       "is of another organisation, and blocked.")                                                  \
     X(SERVICE, "networks", NETWORKS, NULL, 0, 0, NULL, ARRAY(service, networks, network_count),    \
       "The published networks of the service: media, and TLS that names no host.")                 \
+    X(SERVICE, "asn", SYSTEMS, NULL, 0, 0, NULL, ARRAY(service, systems, system_count),            \
+      "Autonomous systems whose networks count as the service's, by network.asn-database.")        \
     X(SERVICE, "media-udp", PORT_RANGES, NULL, 1, PORT_MAX, NULL,                                  \
       ARRAY(service, media_udp, media_udp_count), "UDP ports of media to those networks.")         \
     X(SERVICE, "media-tcp", PORT_RANGES, NULL, 1, PORT_MAX, NULL,                                  \

@@ -30,6 +30,8 @@
     X(TYPE_DECLARED, "type-declared")                                                              \
     X(TYPE_SNIFFED, "type-sniffed")                                                                \
     X(FILE_NAME, "file-name")                                                                      \
+    X(ASN, "asn")                                                                                  \
+    X(COUNTRY, "country")                                                                          \
     X(TLS_CLIENT, "tls-client")                                                                    \
     X(TLS_ORIGIN, "tls-origin")                                                                    \
     X(VERIFY, "verify")                                                                            \

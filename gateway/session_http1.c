@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "filters/memory.h"
 #include "gateway/replica.h"
@@ -64,6 +65,7 @@ void session_http1_drop_origin(struct session_http1 *session)
     flow->connector = NULL;
     channel_free(flow->far);
     flow->far = NULL;
+    flow->origin_known = false;
     http1_free(session->responses);
     session->responses = NULL;
     session->far_exchanges = 0;
@@ -102,12 +104,20 @@ static void on_connected(void *context, const struct connector_result *result)
     struct flow *flow = session->flow;
 
     flow->connector = NULL;
+    bool is_known = result->fd >= 0 || result->reason == REASON_DENIED_COUNTRY;
+    if (is_known)
+        flow_note_origin(flow, &result->address);
     if (result->mismatch)
         report_mismatch(session);
-    if (result->fd < 0) {
+    if (is_known && !session_admits_origin(&session->exchange)) {
+        if (result->fd >= 0)
+            close(result->fd);
+    } else if (result->fd < 0) {
         session_answer(&session->exchange,
-                       result->reason == REASON_LOOP ? EVENT_BLOCK : EVENT_ERROR, result->reason,
-                       NULL);
+                       result->reason == REASON_LOOP || result->reason == REASON_DENIED_COUNTRY
+                           ? EVENT_BLOCK
+                           : EVENT_ERROR,
+                       result->reason, NULL);
     } else {
         flow->far = channel_new(session->worker->base, result->fd, on_far, session);
         adopt_origin(session);
@@ -125,6 +135,8 @@ void session_http1_reach_origin(struct session_http1 *session)
                                  span_equal(span_of(session->far_host), request->host));
 
     if (flow->far != NULL && same) {
+        if (!session_admits_origin(&session->exchange))
+            return;
         send_head(session);
         session_http1_set_deadline(session);
         return;
@@ -138,9 +150,10 @@ void session_http1_reach_origin(struct session_http1 *session)
     session->far_host[request->host.size] = '\0';
     session->far_port = request->port;
     deadline_clear(&flow->deadline); /* the connector has its own */
-    flow->connector = connector_new(session->worker, session->far_host, session->far_port,
-                                    flow->destination.family != 0 ? &flow->destination : NULL,
-                                    on_connected, session);
+    flow->connector =
+        connector_new(session->worker, session->far_host, session->far_port,
+                      flow->destination.family != 0 ? &flow->destination : NULL,
+                      session_class_of_host(&session->exchange), on_connected, session);
 }
 
 /* The origin went before it answered: a connection that was kept alive may just have ended. */

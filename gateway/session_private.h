@@ -134,6 +134,13 @@ void session_break_response(struct exchange *exchange, const char *detail);
 
 void session_begin_exchange(struct exchange *exchange, const struct head *head);
 bool session_is_listed_port(const struct configuration *configuration, uint16_t port);
+/*
+ * For a plain request, once flow->origin says where its origin is: its country was not known when
+ * it was judged. False when that objects, and has answered.
+ */
+bool session_admits_origin(struct exchange *exchange);
+/* Of the host that the request is for, not of where a redirector leads. */
+enum destination_class session_class_of_host(const struct exchange *exchange);
 void session_take_request_head(struct exchange *exchange, const struct head *head);
 void session_take_request_body(struct exchange *exchange, struct span data);
 void session_take_request_trailer(struct exchange *exchange, const struct field *trailer,

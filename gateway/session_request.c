@@ -192,13 +192,44 @@ void session_begin_exchange(struct exchange *exchange, const struct head *head)
 static void judge_request(struct exchange *exchange)
 {
     const struct policy *policy = &exchange->worker->configuration->policy;
+    const struct flow *flow = exchange->flow;
     struct standing standing;
+
+    if (exchange->request.tls && flow->origin_known)
+        exchange->request.country = flow->origin.country;
 
     /* A request to a call host is itself the sign of a call. */
     flow_sign(exchange->flow, policy_call_service(policy, exchange->request.host));
     replica_standing(exchange->worker->replica, exchange->flow->client->scope, &standing);
     standing.sha256 = digest_sha256;
     filters_judge_request(policy, &standing, &exchange->request, &exchange->finding);
+}
+
+enum destination_class session_class_of_host(const struct exchange *exchange)
+{
+    const struct policy *policy = &exchange->worker->configuration->policy;
+
+    if (exchange->finding.class == CLASS_RELEASED)
+        return CLASS_RELEASED;
+    return policy_classify(policy, exchange->request.host, NULL, NULL);
+}
+
+bool session_admits_origin(struct exchange *exchange)
+{
+    const struct policy *policy = &exchange->worker->configuration->policy;
+
+    if (exchange->request.tls || policy->country_allow_count + policy->country_deny_count == 0)
+        return true;
+    exchange->request.country = exchange->flow->origin.country;
+    judge_request(exchange);
+    if (exchange->finding.verdict == VERDICT_PASS)
+        return true;
+    if (policy->mode == MODE_OBSERVE) {
+        session_record_would_block(exchange);
+        return true;
+    }
+    session_answer(exchange, EVENT_BLOCK, exchange->finding.reason, NULL);
+    return false;
 }
 
 void session_take_request_head(struct exchange *exchange, const struct head *head)

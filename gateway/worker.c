@@ -19,6 +19,7 @@
 #include "gateway/leaf.h"
 #include "gateway/log.h"
 #include "gateway/neighbour.h"
+#include "gateway/networks.h"
 #include "gateway/relay.h"
 #include "gateway/replica.h"
 #include "gateway/resolver.h"
@@ -380,7 +381,21 @@ static void worker_drain(struct child *child)
     end_loop_when_empty(worker);
 }
 
-/* The trust bundle and the page are read before the worker loses its access to files. */
+/* A database that is to be had. False after logging. */
+static bool open_database(const char *path, struct networks **networks)
+{
+    char error[512];
+
+    if (path[0] == '\0')
+        return true;
+    *networks = networks_open(path, error, sizeof(error));
+    if (*networks == NULL)
+        log_warnx("%s", error);
+    return *networks != NULL;
+}
+
+/* The trust bundle, the page and the databases are read before the worker loses its access to
+ * files. */
 static int worker_prepare(struct child *child)
 {
     const struct configuration *configuration = child->configuration;
@@ -393,6 +408,9 @@ static int worker_prepare(struct child *child)
     worker->configuration = configuration;
     worker->base = child->base;
     TAILQ_INIT(&worker->flows);
+    if (!open_database(configuration->asn_database, &worker->asn_database) ||
+        !open_database(configuration->country_database, &worker->country_database))
+        return -1;
     worker->origin_context = certificate_origin_context(configuration->trust, error, sizeof(error));
     if (worker->origin_context == NULL) {
         log_warnx("%s", error);
@@ -474,6 +492,8 @@ static void worker_stop(struct child *child)
     resolver_free(worker->resolver);
     neighbours_free(worker->neighbours);
     page_free(worker->page);
+    networks_close(worker->asn_database);
+    networks_close(worker->country_database);
     SSL_CTX_free(worker->origin_context);
     SSL_CTX_free(worker->client_context);
     free(worker);

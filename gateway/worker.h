@@ -37,6 +37,7 @@ struct worker {
     LIST_HEAD(, watched_picture) pictures; /* with the examiner: see watch.c */
     struct replica *replica;
     struct page *page;
+    struct networks *asn_database, *country_database; /* or NULL */
     SSL_CTX *origin_context, *client_context;
     struct link *registry, *signer, *examiner;
     TAILQ_HEAD(, flow) flows;

@@ -307,13 +307,22 @@ static void test_dns_over_https(void **state)
     struct fixture *fixture = *state;
     static const char *const urls[] = {
         "https://dns.example/dns-query", "https://dns.example/dns-query?dns=AAAB",
-        "https://dns.example/dns-query/x", "https://meet.terakoya.example/dns-query"};
+        "https://dns.example/dns-query/x", "https://meet.terakoya.example/dns-query",
+        "https://dns.example/dns%2Dquer%79?dns=AAAB"};
     for (size_t i = 0; i < COUNT(urls); i++)
         assert_reason(fixture, urls[i], LINES("Accept: */*"), REASON_DENIED_DESTINATION);
     assert_reason(fixture, "https://dns.example/x", LINES("Content-Type: application/dns-message"),
                   REASON_DENIED_DESTINATION);
     assert_reason(fixture, "https://dns.example/x",
                   LINES("Accept: text/plain, Application/DNS-Message"), REASON_DENIED_DESTINATION);
+    assert_reason(fixture, "https://dns.example/resolve?name=a.example",
+                  LINES("Accept: application/dns-json"), REASON_DENIED_DESTINATION);
+    assert_reason(fixture, "https://dns.example/x",
+                  LINES("Accept: application/dns-message", "Accept: */*"),
+                  REASON_DENIED_DESTINATION);
+    assert_reason(fixture, "https://dns.example/x",
+                  LINES("Content-Type: application/oblivious-dns-message; a=b"),
+                  REASON_DENIED_DESTINATION);
     assert_reason(fixture, "https://dns.example/dns-querying", LINES(TYPED), REASON_ALLOWED);
     assert_reason(fixture, "https://www.clinic.example/dns-query", LINES(TYPED), REASON_ALLOWED);
     assert_reason(fixture, "https://a.update.example/dns-query", LINES(TYPED), REASON_ALLOWED);
@@ -463,6 +472,58 @@ static void test_outside(void **state)
     assert_reason(fixture, url, LINES(CLICKED, FROM_MEET), REASON_LINK_FROM_CONSULTATION);
 }
 
+static enum reason reason_in(const struct fixture *fixture, const char *url_text,
+                             const char *country, const char *const *lines, struct finding *finding)
+{
+    struct field fields[FIELDS];
+    struct url url;
+    struct request request = fixture_request(url_text, lines, fields, &url);
+    request.country = country;
+    filters_judge_request(&fixture->policy, &fixture->standing, &request, finding);
+    return finding->reason;
+}
+
+static void test_countries(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char url[] = "https://evil.example/";
+    struct country deny[] = {{"RU", {"test.conf", 50}}, {"KP", {"test.conf", 51}}};
+    struct country allow[] = {{"JP", {"test.conf", 52}}};
+    struct finding finding;
+
+    fixture->policy.country_deny = deny;
+    fixture->policy.country_deny_count = 2;
+    assert_int_equal(reason_in(fixture, url, "JP", LINES(TYPED), &finding), REASON_ALLOWED);
+    assert_int_equal(reason_in(fixture, url, "", LINES(TYPED), &finding), REASON_ALLOWED);
+    assert_int_equal(reason_in(fixture, url, NULL, LINES(TYPED), &finding), REASON_ALLOWED);
+    assert_int_equal(reason_in(fixture, url, "KP", LINES(TYPED), &finding), REASON_DENIED_COUNTRY);
+    assert_int_equal(finding.verdict, VERDICT_BLOCK);
+    assert_int_equal(finding.rule.line, 51);
+    /* a part of an allowed page too: it would be fetched from there all the same */
+    assert_int_equal(reason_in(fixture, url, "RU", LINES(PICTURE, FROM_MEET), &finding),
+                     REASON_DENIED_COUNTRY);
+    /* only what nobody lists is asked for its country */
+    assert_int_equal(
+        reason_in(fixture, "https://www.clinic.example/", "RU", LINES(TYPED), &finding),
+        REASON_ALLOWED);
+    assert_int_equal(reason_in(fixture, "https://go.short.example/", "RU", LINES(TYPED), &finding),
+                     REASON_DENIED_DESTINATION);
+    fixture->policy.country_allow = allow;
+    fixture->policy.country_allow_count = 1;
+    assert_int_equal(reason_in(fixture, url, "JP", LINES(TYPED), &finding), REASON_ALLOWED);
+    assert_int_equal(reason_in(fixture, url, NULL, LINES(TYPED), &finding), REASON_ALLOWED);
+    assert_int_equal(reason_in(fixture, url, "US", LINES(TYPED), &finding), REASON_DENIED_COUNTRY);
+    assert_int_equal(finding.rule.line, 52);
+    assert_int_equal(reason_in(fixture, url, "", LINES(TYPED), &finding), REASON_DENIED_COUNTRY);
+    assert_int_equal(reason_in(fixture, url, "RU", LINES(TYPED), &finding), REASON_DENIED_COUNTRY);
+    assert_int_equal(finding.rule.line, 50);
+    fixture->standing.consultation = true;
+    assert_int_equal(reason_in(fixture, url, "US", LINES(TYPED), &finding),
+                     REASON_UNVERIFIED_DESTINATION);
+    fixture_release(fixture, RELEASE_HOST, "evil.example", 60);
+    assert_int_equal(reason_in(fixture, url, "RU", LINES(TYPED), &finding), REASON_RELEASED);
+}
+
 static void test_oddities(void **state)
 {
     struct fixture *fixture = *state;
@@ -495,7 +556,7 @@ int main(void)
         TEST(test_released),        TEST(test_denied),           TEST(test_dns_over_https),
         TEST(test_attachments),     TEST(test_foreign_meetings), TEST(test_links_from_consultation),
         TEST(test_consultation_on), TEST(test_parts_of_pages),   TEST(test_outside),
-        TEST(test_oddities),
+        TEST(test_countries),       TEST(test_oddities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

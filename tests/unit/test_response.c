@@ -340,6 +340,38 @@ static const struct answer no_downloads[] = {
      REASON_ALLOWED},
 };
 
+static void test_dns_over_https(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct answer answers[] = {
+        {"https://dns.example/own/path?dns=AAAB",
+         part,
+         {"Content-Type: application/dns-message"},
+         SPAN("\0\0\x81\x80"),
+         200,
+         REASON_DENIED_DESTINATION},
+        {"https://meet.terakoya.example/x",
+         part,
+         {"Content-Type: Application/DNS-JSON; x=1"},
+         SPAN("{}"),
+         0,
+         REASON_DENIED_DESTINATION},
+        {"https://www.clinic.example/x",
+         part,
+         {"Content-Type: application/dns-message"},
+         SPAN("\0\0\x81\x80"),
+         0,
+         REASON_ALLOWED},
+        {"https://dns.example/own/path",
+         part,
+         {"Content-Type: application/json"},
+         SPAN("{}"),
+         0,
+         REASON_ALLOWED},
+    };
+    check(fixture, answers, COUNT(answers));
+}
+
 static void test_downloads(void **state)
 {
     struct fixture *fixture = *state;
@@ -561,6 +593,7 @@ int main(void)
         TEST(test_dangerous),
         TEST(test_list_needs_more_than_a_name),
         TEST(test_downloads),
+        TEST(test_dns_over_https),
         TEST(test_downloads_without_consultation),
         TEST(test_bodies_that_do_not_count),
         TEST(test_opaque),
