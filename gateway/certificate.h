@@ -16,6 +16,11 @@
  * verification. NULL with a message. */
 SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t size);
 
+/* Tells of each root in the context's bundle that will not be trusted for its form, one line each,
+ * for `sekisho check`. */
+void certificate_origin_review(SSL_CTX *context, void (*tell)(void *argument, const char *line),
+                               void *argument);
+
 /*
  * Prepares `ssl` (made from that context) for the origin `name`, a host name or an address literal:
  * SNI (not for an address), the name to verify, the highest version the client offered (0x0303 or

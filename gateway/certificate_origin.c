@@ -12,6 +12,7 @@
 #include "filters/memory.h"
 #include "gateway/certificate_tls.h"
 #include "gateway/certificate_verify.h"
+#include "gateway/chain.h"
 
 /* Hangs on the SSL, freed with it. */
 struct expectation {
@@ -103,6 +104,25 @@ failed:
     return NULL;
 }
 
+void certificate_origin_review(SSL_CTX *context, void (*tell)(void *argument, const char *line),
+                               void *argument)
+{
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+    char name[256], line[512];
+
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *anchor = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        enum certificate_verdict verdict = anchor ? chain_check_anchor(anchor) : VERDICT_OK;
+        if (verdict == VERDICT_OK)
+            continue;
+        X509_NAME_oneline(X509_get_subject_name(anchor), name, sizeof(name));
+        snprintf(line, sizeof(line), "tls.trust: the root %s will not be trusted: %s: %s", name,
+                 certificate_verdict_code(verdict), certificate_verdict_meaning(verdict));
+        tell(argument, line);
+    }
+    ERR_clear_error();
+}
+
 int certificate_expect(SSL *ssl, const char *name, int client_version)
 {
     struct expectation *expectation;
@@ -154,7 +174,7 @@ bool certificate_covers(const SSL *ssl, struct span host)
 int64_t certificate_not_after(const SSL *ssl)
 {
     const X509 *leaf = SSL_get0_peer_certificate(ssl);
-    int64_t time = leaf ? certificate_time(X509_get0_notAfter(leaf)) : 0;
+    int64_t time = leaf ? chain_time(X509_get0_notAfter(leaf)) : 0;
 
     return time > 0 ? time : 0;
 }

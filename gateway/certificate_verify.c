@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The verification of an origin's certificate. OpenSSL builds the chain and applies RFC 5280; the
- * rules below it are what browsers and the Baseline Requirements add. A new rule is one function
- * and one row.
+ * The verification of an origin's certificate: OpenSSL builds a chain and applies most of RFC 5280,
+ * strictly; the rules of chain.h come after it. When a certificate between is at fault another way
+ * to a root is tried without it: servers send cross-signed ones that have ended, and CAs have more
+ * than one root.
  */
 #include "gateway/certificate_verify.h"
 
 #include <string.h>
-#include <time.h>
 
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
 #include <openssl/x509_vfy.h>
 
+#include "gateway/chain.h"
+
 /* Longest chain below the anchor; real ones have two or three. Bounds the work a server can ask
- * for. */
+ * for, as the number of ways that are tried does. */
 #define CHAIN_DEPTH   8
-#define RSA_BITS      2048
+#define WAY_LIMIT     6
 #define SECURITY_BITS 2 /* OpenSSL's level 2: 112 bits */
 
 static const struct {
     const char *code;
     int error;
+    const char *meaning;
 } verdicts[] = {
-#define X(symbol, text, x509_error, meaning) [VERDICT_##symbol] = {text, x509_error},
+#define X(symbol, text, x509_error, explanation)                                                   \
+    [VERDICT_##symbol] = {text, x509_error, explanation},
     CERTIFICATE_VERDICTS(X)
 #undef X
 };
@@ -33,13 +35,17 @@ const char *certificate_verdict_code(enum certificate_verdict verdict)
     return verdicts[verdict].code;
 }
 
+const char *certificate_verdict_meaning(enum certificate_verdict verdict)
+{
+    return verdicts[verdict].meaning;
+}
+
 int certificate_verdict_error(enum certificate_verdict verdict)
 {
     return verdicts[verdict].error;
 }
 
-/* What OpenSSL's errors mean here. One that is not listed is MALFORMED: most are faults of
- * encoding. */
+/* What OpenSSL's errors mean here. One that is not listed is MALFORMED. */
 static const struct {
     int error;
     enum certificate_verdict verdict;
@@ -74,172 +80,84 @@ static const struct {
     {X509_V_ERR_CA_KEY_TOO_SMALL, VERDICT_WEAK_KEY},
     {X509_V_ERR_EC_KEY_EXPLICIT_PARAMS, VERDICT_WEAK_KEY},
     {X509_V_ERR_CA_MD_TOO_WEAK, VERDICT_WEAK_SIGNATURE},
+    {X509_V_ERR_INVALID_EXTENSION, VERDICT_EXTENSION},
+    {X509_V_ERR_CA_BCONS_NOT_CRITICAL, VERDICT_EXTENSION},
+    {X509_V_ERR_SUBJECT_KEY_IDENTIFIER_CRITICAL, VERDICT_EXTENSION},
+    {X509_V_ERR_AUTHORITY_KEY_IDENTIFIER_CRITICAL, VERDICT_EXTENSION},
+    {X509_V_ERR_EMPTY_SUBJECT_SAN_NOT_CRITICAL, VERDICT_EXTENSION},
+    {X509_V_ERR_EMPTY_SUBJECT_ALT_NAME, VERDICT_EXTENSION},
+    {X509_V_ERR_PATHLEN_INVALID_FOR_NON_CA, VERDICT_EXTENSION},
+    {X509_V_ERR_INVALID_POLICY_EXTENSION, VERDICT_EXTENSION},
+    {X509_V_ERR_NO_EXPLICIT_POLICY, VERDICT_POLICY},
+    {X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER, VERDICT_IDENTIFIER},
+    {X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER, VERDICT_IDENTIFIER},
+    {X509_V_ERR_AKID_SKID_MISMATCH, VERDICT_IDENTIFIER},
+    {X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH, VERDICT_IDENTIFIER},
+    {X509_V_ERR_ISSUER_NAME_EMPTY, VERDICT_EMPTY_NAME},
+    {X509_V_ERR_SUBJECT_NAME_EMPTY, VERDICT_EMPTY_NAME},
+    {X509_V_ERR_EXTENSIONS_REQUIRE_VERSION_3, VERDICT_VERSION},
+    {X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD, VERDICT_VALIDITY},
+    {X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD, VERDICT_VALIDITY},
+    {X509_V_ERR_SIGNATURE_ALGORITHM_MISMATCH, VERDICT_ALGORITHM},
+    {X509_V_ERR_SIGNATURE_ALGORITHM_INCONSISTENCY, VERDICT_ALGORITHM},
+    {X509_V_ERR_UNSUPPORTED_SIGNATURE_ALGORITHM, VERDICT_WEAK_SIGNATURE},
+    {X509_V_ERR_CA_CERT_MISSING_KEY_USAGE, VERDICT_NOT_CA},
+    {X509_V_ERR_PATHLEN_WITHOUT_KU_KEY_CERT_SIGN, VERDICT_NOT_CA},
+    {X509_V_ERR_KU_KEY_CERT_SIGN_INVALID_FOR_NON_CA, VERDICT_CA_LEAF},
     {X509_V_ERR_OUT_OF_MEM, VERDICT_INTERNAL},
     {X509_V_ERR_UNSPECIFIED, VERDICT_INTERNAL},
 };
 
 /*
- * Formal faults that the roots of the public bundles have (no key usage, basicConstraints not
- * critical, no key identifier). An anchor is trusted for its name and its key alone: RFC 5280
- * section 6.1.1.
+ * Formal faults that old roots of the public bundles have. An anchor is trusted for its name and
+ * its key alone (RFC 5280 section 6.1.1): it may lack a key usage or name no key, and an old one
+ * may be lax (chain_anchor_is_old()).
  */
-static const int excused_at_anchor[] = {
-    X509_V_ERR_CA_BCONS_NOT_CRITICAL,
-    X509_V_ERR_CA_CERT_MISSING_KEY_USAGE,
-    X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER,
-    X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER,
+static const struct {
+    int error;
+    bool only_old;
+} excused_at_anchor[] = {
+    {X509_V_ERR_CA_CERT_MISSING_KEY_USAGE, false},
+    {X509_V_ERR_MISSING_AUTHORITY_KEY_IDENTIFIER, false},
+    {X509_V_ERR_CA_BCONS_NOT_CRITICAL, true},
+    {X509_V_ERR_MISSING_SUBJECT_KEY_IDENTIFIER, true},
 };
 
-static int excuse_anchor(int ok, X509_STORE_CTX *context)
+static bool excused(X509_STORE_CTX *context, int error)
 {
     int depth = X509_STORE_CTX_get_error_depth(context);
     STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(context);
-    int error = X509_STORE_CTX_get_error(context);
 
-    if (ok || depth == 0 || depth != sk_X509_num(chain) - 1 ||
+    if (depth == 0 || depth != sk_X509_num(chain) - 1 ||
         depth < X509_STORE_CTX_get_num_untrusted(context))
-        return ok;
+        return false;
     for (size_t i = 0; i < sizeof(excused_at_anchor) / sizeof(excused_at_anchor[0]); i++)
-        if (error == excused_at_anchor[i]) {
-            X509_STORE_CTX_set_error(context, X509_V_OK);
-            return 1;
-        }
-    return 0;
-}
-
-int64_t certificate_time(const ASN1_TIME *time)
-{
-    struct tm parts;
-
-    if (!time || ASN1_TIME_to_tm(time, &parts) != 1)
-        return -1;
-    return (int64_t)timegm(&parts);
-}
-
-static bool named_curve_accepted(const EVP_PKEY *key)
-{
-    static const char *const curves[] = {"prime256v1", "P-256",     "secp384r1",
-                                         "P-384",      "secp521r1", "P-521"};
-    char group[32];
-    size_t length = 0;
-    int is_explicit = 0;
-
-    if (EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
-                               &is_explicit) == 1 &&
-        is_explicit)
-        return false;
-    if (EVP_PKEY_get_group_name(key, group, sizeof(group), &length) != 1)
-        return false;
-    for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
-        if (!strcmp(group, curves[i]))
-            return true;
+        if (error == excused_at_anchor[i].error)
+            return !excused_at_anchor[i].only_old ||
+                   chain_anchor_is_old(sk_X509_value(chain, depth));
     return false;
 }
 
-bool certificate_key_strong(const EVP_PKEY *key)
+/* OpenSSL counts the last second of a validity as over. */
+static bool ends_now(X509_STORE_CTX *context)
 {
-    switch (EVP_PKEY_get_base_id(key)) {
-    case EVP_PKEY_RSA:
-        return EVP_PKEY_get_bits(key) >= RSA_BITS;
-    case EVP_PKEY_EC:
-        return named_curve_accepted(key);
-    case EVP_PKEY_ED25519:
-        return true;
-    default:
-        return false;
-    }
+    const struct certificate_question *question = X509_STORE_CTX_get_app_data(context);
+    const X509 *certificate = X509_STORE_CTX_get_current_cert(context);
+
+    return certificate && chain_time(X509_get0_notAfter(certificate)) == question->time;
 }
 
-/* --- the rules over the built chain --- */
-
-static enum certificate_verdict check_version(X509 *certificate)
+static int on_error(int ok, X509_STORE_CTX *context)
 {
-    return X509_get_version(certificate) == X509_VERSION_3 ? VERDICT_OK : VERDICT_MALFORMED;
+    int error = X509_STORE_CTX_get_error(context);
+
+    if (ok)
+        return 1;
+    if (error == X509_V_ERR_CERT_HAS_EXPIRED ? !ends_now(context) : !excused(context, error))
+        return 0;
+    X509_STORE_CTX_set_error(context, X509_V_OK);
+    return 1;
 }
-
-static enum certificate_verdict check_names(X509 *leaf)
-{
-    return X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1) >= 0 ? VERDICT_OK : VERDICT_NO_SAN;
-}
-
-static enum certificate_verdict check_end_entity(X509 *leaf)
-{
-    return X509_check_ca(leaf) ? VERDICT_CA_LEAF : VERDICT_OK;
-}
-
-/* The usages are all bits set when the extension is absent: absent key usage allows all, absent EKU
- * is not enough. */
-static enum certificate_verdict check_purpose(X509 *leaf)
-{
-    uint32_t extended = X509_get_extended_key_usage(leaf);
-
-    if (extended == UINT32_MAX || !(extended & XKU_SSL_SERVER))
-        return VERDICT_PURPOSE;
-    /* Every suite that is offered has the server sign; RSA key transport is not among them. */
-    return X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE ? VERDICT_OK : VERDICT_PURPOSE;
-}
-
-static enum certificate_verdict check_key(X509 *certificate)
-{
-    const EVP_PKEY *key = X509_get0_pubkey(certificate);
-
-    return key && certificate_key_strong(key) ? VERDICT_OK : VERDICT_WEAK_KEY;
-}
-
-static enum certificate_verdict check_signature(X509 *certificate)
-{
-    int digest, algorithm;
-
-    if (!X509_get_signature_info(certificate, &digest, &algorithm, NULL, NULL))
-        return VERDICT_WEAK_SIGNATURE;
-    if (digest == NID_sha256 || digest == NID_sha384 || digest == NID_sha512 ||
-        algorithm == NID_ED25519)
-        return VERDICT_OK;
-    return VERDICT_WEAK_SIGNATURE;
-}
-
-enum position { LEAF = 1, BETWEEN = 2, ANCHOR = 4 };
-
-static const struct {
-    unsigned positions;
-    enum certificate_verdict (*check)(X509 *certificate);
-} rules[] = {
-    {LEAF, check_version},
-    {LEAF, check_names},
-    {LEAF, check_end_entity},
-    {LEAF, check_purpose},
-    {LEAF | BETWEEN | ANCHOR, check_key},
-    {LEAF | BETWEEN, check_signature}, /* an anchor is not trusted for its signature */
-};
-
-static enum certificate_verdict check_chain(STACK_OF(X509) * chain)
-{
-    int length = sk_X509_num(chain);
-
-    for (int i = 0; i < length; i++) {
-        unsigned position = i == 0 ? LEAF : i == length - 1 ? ANCHOR : BETWEEN;
-        for (size_t r = 0; r < sizeof(rules) / sizeof(rules[0]); r++) {
-            if (!(rules[r].positions & position))
-                continue;
-            enum certificate_verdict verdict = rules[r].check(sk_X509_value(chain, i));
-            if (verdict != VERDICT_OK)
-                return verdict;
-        }
-    }
-    return VERDICT_OK;
-}
-
-/* Ours agrees with OpenSSL's, and knows public suffixes. */
-static enum certificate_verdict check_host(X509 *leaf, const struct certificate_name *name)
-{
-    GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
-    bool covered = names && certificate_name_covered(name, names);
-
-    GENERAL_NAMES_free(names);
-    return covered ? VERDICT_OK : VERDICT_NAME;
-}
-
-/* --- OpenSSL's part --- */
 
 static enum certificate_verdict translate_error(int error, X509 *leaf)
 {
@@ -250,8 +168,10 @@ static enum certificate_verdict translate_error(int error, X509 *leaf)
             verdict = errors[i].verdict;
     /* OpenSSL looks for the name first; say what is really wrong with a certificate that has none.
      */
-    if (verdict == VERDICT_NAME && check_names(leaf) != VERDICT_OK)
+    if (verdict == VERDICT_NAME && X509_get_ext_by_NID(leaf, NID_subject_alt_name, -1) < 0)
         verdict = VERDICT_NO_SAN;
+    if (verdict == VERDICT_UNTRUSTED && (X509_get_extension_flags(leaf) & EXFLAG_INVALID))
+        verdict = VERDICT_EXTENSION;
     return verdict;
 }
 
@@ -263,40 +183,100 @@ static bool set_parameters(X509_STORE_CTX *context, const struct certificate_que
     /* The purpose and the trust setting "TLS server". */
     if (!X509_STORE_CTX_set_default(context, "ssl_server"))
         return false;
-    X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_X509_STRICT | X509_V_FLAG_TRUSTED_FIRST);
+    /* What stands in the bundle is trusted, a CA that another has issued too. */
+    X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_X509_STRICT | X509_V_FLAG_TRUSTED_FIRST |
+                                                X509_V_FLAG_POLICY_CHECK |
+                                                X509_V_FLAG_PARTIAL_CHAIN);
     X509_VERIFY_PARAM_set_depth(parameters, CHAIN_DEPTH);
     X509_VERIFY_PARAM_set_auth_level(parameters, SECURITY_BITS);
     X509_VERIFY_PARAM_set_time(parameters, (time_t)question->time);
     X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
                                                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-    X509_STORE_CTX_set_verify_cb(context, excuse_anchor);
+    /* Any policy will do, unless a CA demands one. */
+    if (X509_VERIFY_PARAM_add0_policy(parameters, OBJ_nid2obj(NID_any_policy)) != 1)
+        return false;
+    X509_STORE_CTX_set_verify_cb(context, on_error);
+    if (X509_STORE_CTX_set_app_data(context, (void *)(uintptr_t)question) != 1)
+        return false;
     if (name->address_size)
         return X509_VERIFY_PARAM_set1_ip(parameters, name->address, name->address_size) == 1;
     return X509_VERIFY_PARAM_set1_host(parameters, name->text, 0) == 1;
 }
 
+/* --- one way to a root --- */
+
+/* What was found, and for a fault the chain as far as it was built. *chain is the caller's. */
+static struct chain_finding try_way(const struct certificate_question *question,
+                                    STACK_OF(X509) * others, STACK_OF(X509) * *chain)
+{
+    struct chain_finding finding = {VERDICT_INTERNAL, 0};
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+
+    if (!context || !X509_STORE_CTX_init(context, question->trust, question->leaf, others) ||
+        !set_parameters(context, question))
+        goto out;
+    if (X509_verify_cert(context) == 1) {
+        finding = chain_check(X509_STORE_CTX_get0_chain(context), question->name, question->time);
+    } else {
+        finding.verdict = translate_error(X509_STORE_CTX_get_error(context), question->leaf);
+        finding.depth = X509_STORE_CTX_get_error_depth(context);
+    }
+    *chain = X509_STORE_CTX_get1_chain(context);
+    if (!*chain)
+        finding.verdict = VERDICT_INTERNAL;
+out:
+    X509_STORE_CTX_free(context);
+    return finding;
+}
+
+/* Whether it is the CAs that do not fit the leaf: others of the same name may. */
+static bool lies_above(enum certificate_verdict verdict)
+{
+    return verdict == VERDICT_NAME_CONSTRAINTS || verdict == VERDICT_POLICY ||
+           verdict == VERDICT_SIGNATURE || verdict == VERDICT_IDENTIFIER;
+}
+
+/* Takes the certificate at fault out of the others, or, where that came from the store, the one
+ * below it. False when there is none: then there is no other way. */
+static bool block_way(STACK_OF(X509) * others, STACK_OF(X509) * chain,
+                      const struct chain_finding *fault)
+{
+    int length = sk_X509_num(chain);
+    int depth = fault->depth == 0 && lies_above(fault->verdict) ? 1 : fault->depth;
+
+    for (int at = depth < length ? depth : length - 1; at > 0 && at >= depth - 1; at--)
+        for (int i = 0; i < sk_X509_num(others); i++)
+            if (X509_cmp(sk_X509_value(others, i), sk_X509_value(chain, at)) == 0) {
+                sk_X509_delete(others, i);
+                return true;
+            }
+    return false;
+}
+
 enum certificate_verdict certificate_chain_verify(const struct certificate_question *question,
                                                   STACK_OF(X509) * *chain)
 {
-    enum certificate_verdict verdict = VERDICT_INTERNAL;
-    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    struct chain_finding first = {VERDICT_INTERNAL, 0}, finding = first;
+    STACK_OF(X509) *others = question->others ? sk_X509_dup(question->others) : sk_X509_new_null();
+    STACK_OF(X509) *built = NULL;
+    bool again = others && question->name->text[0];
 
     if (chain)
         *chain = NULL;
-    if (!context || !question->name->text[0] ||
-        !X509_STORE_CTX_init(context, question->trust, question->leaf, question->others) ||
-        !set_parameters(context, question))
-        goto out;
-    if (X509_verify_cert(context) != 1) {
-        verdict = translate_error(X509_STORE_CTX_get_error(context), question->leaf);
-        goto out;
+    for (int way = 0; again; way++) {
+        sk_X509_pop_free(built, X509_free);
+        built = NULL;
+        finding = try_way(question, others, &built);
+        if (way == 0)
+            first = finding;
+        again = finding.verdict != VERDICT_OK && finding.verdict != VERDICT_INTERNAL &&
+                way + 1 < WAY_LIMIT && block_way(others, built, &finding);
     }
-    verdict = check_chain(X509_STORE_CTX_get0_chain(context));
-    if (verdict == VERDICT_OK)
-        verdict = check_host(question->leaf, question->name);
-    if (verdict == VERDICT_OK && chain)
-        *chain = X509_STORE_CTX_get1_chain(context);
-out:
-    X509_STORE_CTX_free(context);
-    return verdict;
+    if (finding.verdict == VERDICT_OK && chain) {
+        *chain = built;
+        built = NULL;
+    }
+    sk_X509_pop_free(built, X509_free);
+    sk_X509_free(others);
+    return finding.verdict == VERDICT_OK ? VERDICT_OK : first.verdict;
 }

@@ -15,7 +15,7 @@
 #include <openssl/x509v3.h>
 
 #include "filters/memory.h"
-#include "gateway/certificate_verify.h"
+#include "gateway/chain.h"
 #include "gateway/issuer.h"
 
 #define PEM_LIMIT      65536
@@ -151,7 +151,7 @@ static const char *find_fault(const struct issuer *issuer)
         return "is not a CA's certificate";
     if (!X509_get0_subject_key_id(certificate))
         return "has no subject key identifier";
-    if ((kind != EVP_PKEY_EC && kind != EVP_PKEY_RSA) || !certificate_key_strong(issuer->key))
+    if ((kind != EVP_PKEY_EC && kind != EVP_PKEY_RSA) || !chain_key_strong(issuer->key))
         return "has a key that is neither P-256, P-384, P-521 nor RSA of 2048 bits or more";
     if (issuer->not_after <= (int64_t)time(NULL))
         return "has expired";
@@ -207,7 +207,7 @@ struct issuer *issuer_read(const char *certificate_path, const char *key_path, c
     issuer->key = read_key(key_path, error, size);
     if (!issuer->key)
         goto failed;
-    issuer->not_after = certificate_time(X509_get0_notAfter(issuer_certificate(issuer)));
+    issuer->not_after = chain_time(X509_get0_notAfter(issuer_certificate(issuer)));
     fault = find_fault(issuer);
     if (fault) {
         snprintf(error, size, "%s: %s", certificate_path, fault);

@@ -13,7 +13,7 @@
 #include <openssl/rand.h>
 
 #include "filters/memory.h"
-#include "gateway/certificate_verify.h"
+#include "gateway/chain.h"
 
 #define CHAIN_LIMIT   8
 #define SEED_SIZE     16
@@ -127,7 +127,7 @@ static struct leaf *leaf_new(struct generation *generation, const uint8_t *der, 
 {
     const unsigned char *at = der;
     X509 *certificate = d2i_X509(NULL, &at, (long)size);
-    int64_t end = certificate ? certificate_time(X509_get0_notAfter(certificate)) : -1;
+    int64_t end = certificate ? chain_time(X509_get0_notAfter(certificate)) : -1;
     int64_t life = end - (int64_t)time(NULL);
     bool bound = origin_end && end >= origin_end; /* a new one could not live longer */
 

@@ -56,6 +56,8 @@ static bool check_files(const struct configuration *configuration, struct compla
     SSL_CTX *origins = certificate_origin_context(configuration->trust, error, sizeof(error));
     if (origins == NULL)
         on_line(complaints, error);
+    else
+        certificate_origin_review(origins, on_line, complaints);
     struct page *page = page_new(configuration->page_template, configuration->page_messages[0],
                                  configuration->page_messages[1], &fault);
     if (page == NULL) {

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Every test: sh tests/run.sh [--fuzz] [--sanitize] [--only PATTERN]
+# Every test: sh tests/run.sh [--fuzz] [--sanitize] [--only PATTERN] [--limbo FILE]
 #
 #   --fuzz       also a minute of fuzzing for each target (FUZZ_SECONDS to change it)
 #   --sanitize   also the unit tests and the whole lab under ASan, UBSan and LeakSanitizer
+#   --limbo      also the cases of x509-limbo in that file (see tests/limbo.sh)
 #   --only       of the lab only the cases whose names match
 #
 # With CI=true the first two are on. $BUILD is the build folder (build/ when unset). The last line
@@ -19,6 +20,7 @@ build=$(cd "$build" && pwd)
 fuzz=no
 sanitize=no
 only=
+limbo=
 if [ "${CI:-}" = true ]; then
     fuzz=yes
     sanitize=yes
@@ -32,7 +34,15 @@ while [ $# -gt 0 ]; do
         only=$2
         shift
         ;;
-    *) echo "usage: sh tests/run.sh [--fuzz] [--sanitize] [--only PATTERN]" >&2; exit 2 ;;
+    --limbo)
+        [ $# -ge 2 ] || { echo "run.sh: --limbo needs a file" >&2; exit 2; }
+        limbo=$2
+        shift
+        ;;
+    *)
+        echo "usage: sh tests/run.sh [--fuzz] [--sanitize] [--only PATTERN] [--limbo FILE]" >&2
+        exit 2
+        ;;
     esac
     shift
 done
@@ -155,6 +165,18 @@ say "build in $build, warnings are errors"
 need sh "$top/tests/build.sh" "$build" --enable-werror
 check "$build" ""
 lab "$build" ""
+
+if [ -n "$limbo" ]; then
+    say "x509-limbo through the verification of origins"
+    if BUILD=$build sh "$top/tests/limbo.sh" "$limbo" >"$build/limbo.table"; then
+        tail -n 1 "$build/limbo.table"
+        add 1 0 0
+    else
+        echo "not ok limbo: see $build/limbo.table"
+        tail -n 1 "$build/limbo.table"
+        add 0 1 0
+    fi
+fi
 
 if [ "$sanitize" = yes ]; then
     flags='-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined'

@@ -15,7 +15,19 @@
 
 #define DAY 86400
 
-enum key { P256, P384, P521, ED25519, RSA2048, RSA1024, SECP256K1, KEY_COUNT };
+enum key { P256, P384, P521, ED25519, RSA2048, RSA2050, RSA1024, SECP256K1, KEY_COUNT };
+
+/* An extension as its bytes. */
+struct extra {
+    const char *oid;
+    bool critical;
+    const char *bytes;
+    int size;
+};
+#define EXTRA(oid, critical, bytes)                                                                \
+    {                                                                                              \
+        oid, critical, bytes, sizeof(bytes) - 1                                                    \
+    }
 
 /* A field that is NULL has the usual value of its kind; "" leaves the extension out. */
 struct recipe {
@@ -26,6 +38,8 @@ struct recipe {
     const char *limits;  /* nameConstraints */
     const char *unknown; /* an OID, as a critical extension */
     const char *digest;  /* NULL: SHA256 */
+    struct extra extra[2];
+    void (*tweak)(X509 *certificate); /* before it is signed */
     bool v1, broken;
 };
 
@@ -81,6 +95,8 @@ static inline EVP_PKEY *make_key(enum key kind)
         return EVP_EC_gen("secp256k1");
     case ED25519:
         return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    case RSA2050:
+        return EVP_RSA_gen(2050);
     case RSA1024:
         return EVP_RSA_gen(1024);
     default:
@@ -104,17 +120,24 @@ static inline void add_extension(X509 *certificate, X509 *issuer, int nid, const
     X509_EXTENSION_free(extension);
 }
 
-static inline void add_unknown(X509 *certificate, const char *oid)
+static inline void add_extra(X509 *certificate, const struct extra *extra)
 {
-    ASN1_OBJECT *object = OBJ_txt2obj(oid, 1);
+    ASN1_OBJECT *object = OBJ_txt2obj(extra->oid, 0);
     ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
 
-    assert_int_equal(ASN1_OCTET_STRING_set(value, (const unsigned char *)"\5\0", 2), 1);
-    X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, object, 1, value);
+    assert_non_null(object);
+    assert_int_equal(ASN1_OCTET_STRING_set(value, (const unsigned char *)extra->bytes, extra->size),
+                     1);
+    X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, object, extra->critical, value);
     assert_int_equal(X509_add_ext(certificate, extension, -1), 1);
     X509_EXTENSION_free(extension);
     ASN1_OCTET_STRING_free(value);
     ASN1_OBJECT_free(object);
+}
+
+static inline void add_unknown(X509 *certificate, const char *oid)
+{
+    add_extra(certificate, &(struct extra)EXTRA(oid, true, "\5\0"));
 }
 
 static inline void add_extensions(X509 *certificate, X509 *issuer, const struct recipe *recipe,
@@ -132,6 +155,9 @@ static inline void add_extensions(X509 *certificate, X509 *issuer, const struct 
     add_extension(certificate, issuer, NID_name_constraints, recipe->limits, usual->limits);
     if (recipe->unknown)
         add_unknown(certificate, recipe->unknown);
+    for (size_t i = 0; i < sizeof(recipe->extra) / sizeof(recipe->extra[0]); i++)
+        if (recipe->extra[i].oid)
+            add_extra(certificate, &recipe->extra[i]);
 }
 
 /* `issuer` NULL: self-signed. Takes the key. */
@@ -156,6 +182,8 @@ static inline struct made make(const struct recipe *recipe, const struct recipe 
     if (!recipe->v1)
         add_extensions(made.certificate, issuer ? issuer->certificate : made.certificate, recipe,
                        usual);
+    if (recipe->tweak)
+        recipe->tweak(made.certificate);
     const EVP_MD *digest = EVP_get_digestbyname(recipe->digest ? recipe->digest : "SHA256");
     if (EVP_PKEY_get_base_id(signer) == EVP_PKEY_ED25519)
         digest = NULL;
@@ -172,6 +200,12 @@ static inline void discard(struct made *made)
     X509_free(made->certificate);
     EVP_PKEY_free(made->key);
     *made = (struct made){NULL, NULL};
+}
+
+/* Of the time before the Baseline Requirements. */
+static inline void make_old(X509 *certificate)
+{
+    ASN1_TIME_set_string(X509_getm_notBefore(certificate), "040629170620Z");
 }
 
 /* The same name and key with all identifiers: what leaves refer to, whatever the one that is sent

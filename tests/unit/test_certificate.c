@@ -20,6 +20,7 @@
 
 #include "gateway/certificate.h"
 #include "gateway/certificate_verify.h"
+#include "gateway/chain.h"
 #include "tests/unit/certificate_recipe.h"
 #include "tests/unit/tls_pair.h"
 
@@ -227,10 +228,13 @@ static const struct bad_case cases[] = {
      .own_ca = true,
      .leaf.names = "IP:192.0.2.7",
      .ca.limits = "critical,permitted;IP:198.51.100.0/255.255.255.0"},
-    {.label = "no authority identifier", .verdict = "malformed", .leaf.authority = ""},
-    {.label = "CA without identifier", .verdict = "malformed", .own_ca = true, .ca.identifier = ""},
+    {.label = "no authority identifier", .verdict = "key-identifier", .leaf.authority = ""},
+    {.label = "CA without identifier",
+     .verdict = "key-identifier",
+     .own_ca = true,
+     .ca.identifier = ""},
     {.label = "CA with lax constraints",
-     .verdict = "malformed",
+     .verdict = "extension",
      .own_ca = true,
      .ca.constraints = "CA:TRUE,pathlen:0"},
 };
@@ -421,7 +425,7 @@ static void test_versions_and_names(void **state)
         assert_string_equal(SSL_get_servername(server.ssl, TLSEXT_NAMETYPE_host_name),
                             "www.example.jp");
         assert_int_equal(certificate_not_after(ssl),
-                         certificate_time(X509_get0_notAfter(leaf.certificate)));
+                         chain_time(X509_get0_notAfter(leaf.certificate)));
         assert_true(certificate_covers(ssl, SPAN("www.example.jp")));
         assert_true(certificate_covers(ssl, SPAN("Www.Example.JP.")));
         assert_true(certificate_covers(ssl, SPAN("192.0.2.7")));
@@ -480,6 +484,31 @@ static void test_parameters(void **state)
     SSL_free(ssl);
     unserve(&server);
     discard(&leaf);
+    SSL_CTX_free(context);
+}
+
+static void count_lines(void *argument, const char *line)
+{
+    assert_non_null(strstr(line, "will not be trusted"));
+    assert_non_null(strstr(line, "lax"));
+    ++*(int *)argument;
+}
+
+/* The bundle of these tests has a good root and an old lax one; a young lax one is told of. */
+static void test_bundle_review(void **state)
+{
+    SSL_CTX *context = origin_context();
+    struct made lax = make(&(struct recipe){.subject = "lax", .constraints = "CA:TRUE"},
+                           &usual_root, NULL, leaf_key(P256));
+    int lines = 0;
+
+    (void)state;
+    certificate_origin_review(context, count_lines, &lines);
+    assert_int_equal(lines, 0);
+    assert_int_equal(X509_STORE_add_cert(SSL_CTX_get_cert_store(context), lax.certificate), 1);
+    certificate_origin_review(context, count_lines, &lines);
+    assert_int_equal(lines, 1);
+    discard(&lax);
     SSL_CTX_free(context);
 }
 
@@ -561,7 +590,8 @@ static int set_up(void **state)
                                       .constraints = "CA:TRUE",
                                       .usage = "",
                                       .identifier = "",
-                                      .digest = "SHA1"};
+                                      .digest = "SHA1",
+                                      .tweak = make_old};
     int fd = mkstemp(trust_path);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
 
@@ -596,8 +626,8 @@ int main(void)
         cmocka_unit_test(test_verdicts),       cmocka_unit_test(test_core),
         cmocka_unit_test(test_path_length),    cmocka_unit_test(test_expect_refuses),
         cmocka_unit_test(test_no_expectation), cmocka_unit_test(test_versions_and_names),
-        cmocka_unit_test(test_parameters),     cmocka_unit_test(test_bundle_errors),
-        cmocka_unit_test(test_client_context),
+        cmocka_unit_test(test_parameters),     cmocka_unit_test(test_bundle_review),
+        cmocka_unit_test(test_bundle_errors),  cmocka_unit_test(test_client_context),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -20,6 +20,7 @@
 
 #include "gateway/certificate.h"
 #include "gateway/certificate_verify.h"
+#include "gateway/chain.h"
 #include "gateway/digest.h"
 #include "tests/unit/certificate_recipe.h"
 
@@ -135,13 +136,13 @@ static void test_create(void **state)
     assert_int_equal(mode_of(at("ca.key")), 0600);
 
     X509 *ca = load_certificate(at("ca.crt"));
-    int64_t begin = certificate_time(X509_get0_notBefore(ca)), now = (int64_t)time(NULL);
+    int64_t begin = chain_time(X509_get0_notBefore(ca)), now = (int64_t)time(NULL);
     assert_int_equal(X509_get_version(ca), X509_VERSION_3);
     assert_int_equal(X509_check_ca(ca), 1);
     assert_int_equal(X509_get_pathlen(ca), 0);
     assert_int_equal(X509_get_key_usage(ca), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
     assert_true(begin <= now - DAY && begin > now - DAY - 60);
-    assert_int_equal(certificate_time(X509_get0_notAfter(ca)) - begin, INT64_C(3650) * DAY);
+    assert_int_equal(chain_time(X509_get0_notAfter(ca)) - begin, INT64_C(3650) * DAY);
     assert_int_equal(X509_verify(ca, X509_get0_pubkey(ca)), 1);
     assert_int_equal(X509_get_extension_flags(ca) & EXFLAG_SS, EXFLAG_SS);
     assert_int_equal(X509_get_extension_flags(ca) & (EXFLAG_INVALID | EXFLAG_CRITICAL), 0);
@@ -345,8 +346,8 @@ static void test_leaf_profile(void **state)
     assert_int_equal(X509_get_version(leaf), X509_VERSION_3);
     assert_int_equal(X509_NAME_entry_count(X509_get_subject_name(leaf)), 0);
     assert_int_equal(X509_NAME_cmp(X509_get_issuer_name(leaf), X509_get_subject_name(ca)), 0);
-    assert_int_equal(certificate_time(X509_get0_notBefore(leaf)), now - HOUR);
-    assert_int_equal(certificate_time(X509_get0_notAfter(leaf)), now + DAY);
+    assert_int_equal(chain_time(X509_get0_notBefore(leaf)), now - HOUR);
+    assert_int_equal(chain_time(X509_get0_notAfter(leaf)), now + DAY);
     assert_int_equal(X509_get_signature_nid(leaf), NID_ecdsa_with_SHA256);
     assert_int_equal(EVP_PKEY_get_bits(X509_get0_pubkey(leaf)), 256);
     assert_int_equal(EVP_PKEY_get_base_id(X509_get0_pubkey(leaf)), EVP_PKEY_EC);
@@ -412,7 +413,7 @@ static void test_leaf_times(void **state)
 {
     struct issuer *issuer = create_and_read();
     X509 *ca = load_certificate(at("ca.crt"));
-    int64_t now = (int64_t)time(NULL), end = certificate_time(X509_get0_notAfter(ca));
+    int64_t now = (int64_t)time(NULL), end = chain_time(X509_get0_notAfter(ca));
     const struct {
         int64_t now, backdate, lifetime, not_after, end; /* end 0: refused */
     } rows[] = {
@@ -442,8 +443,8 @@ static void test_leaf_times(void **state)
         if (!leaf != !rows[i].end)
             fail_msg("row %zu", i);
         if (leaf) {
-            assert_int_equal(certificate_time(X509_get0_notAfter(leaf)), rows[i].end);
-            assert_int_equal(certificate_time(X509_get0_notBefore(leaf)),
+            assert_int_equal(chain_time(X509_get0_notAfter(leaf)), rows[i].end);
+            assert_int_equal(chain_time(X509_get0_notBefore(leaf)),
                              rows[i].now - rows[i].backdate);
         }
         X509_free(leaf);

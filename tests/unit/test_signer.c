@@ -19,7 +19,7 @@
 #include <openssl/x509v3.h>
 
 #include "gateway/certificate.h"
-#include "gateway/certificate_verify.h"
+#include "gateway/chain.h"
 #include "gateway/process.h"
 
 #define HOUR 3600
@@ -169,8 +169,8 @@ static void test_leaf(void **state)
     assert_non_null(leaf);
     assert_int_equal(X509_check_private_key(leaf, key), 1);
     assert_int_equal(X509_check_host(leaf, "www.example.jp", 0, 0, NULL), 1);
-    assert_int_equal(certificate_time(X509_get0_notAfter(leaf)), now + 6 * HOUR);
-    int64_t begin = certificate_time(X509_get0_notBefore(leaf));
+    assert_int_equal(chain_time(X509_get0_notAfter(leaf)), now + 6 * HOUR);
+    int64_t begin = chain_time(X509_get0_notBefore(leaf));
     assert_true(begin >= now - 2 * HOUR && begin <= now - 2 * HOUR + 5); /* as configured */
     X509_free(leaf);
 
@@ -178,7 +178,7 @@ static void test_leaf(void **state)
     ask(fixture, 1, UINT64_MAX, "192.0.2.7", 0);
     leaf = answered(&fixture->workers[1], UINT64_MAX);
     assert_non_null(leaf);
-    int64_t end = certificate_time(X509_get0_notAfter(leaf));
+    int64_t end = chain_time(X509_get0_notAfter(leaf));
     assert_true(end >= now + 12 * HOUR && end <= now + 12 * HOUR + 5);
     X509_free(leaf);
     assert_int_equal(worker->messages, 2);
