@@ -19,7 +19,8 @@
     X(TEXT, "text")                                                                                \
     X(CODE, "code")                                                                                \
     X(REDIRECT, "redirect")                                                                        \
-    X(TYPED, "typed")
+    X(TYPED, "typed")                                                                              \
+    X(OWN, "own")
 enum learned_kind {
 #define X(symbol, name) LEARNED_##symbol,
     LEARNED_KINDS(X)

@@ -84,6 +84,8 @@ struct service {
     size_t attachment_count;
     struct url_pattern *join; /* meeting-join links */
     size_t join_count;
+    struct url_pattern *create; /* requests by which the clinic makes a meeting */
+    size_t create_count;
     struct network
         *networks; /* addresses: media, and TLS without SNI; published, then by `systems` */
     size_t network_count;
@@ -118,10 +120,11 @@ struct policy {
     enum policy_scope scope;
     enum policy_outside outside;
     enum policy_no_sni no_sni;
-    int64_t linger;        /* milliseconds */
-    int64_t learned_for;   /* milliseconds that a learned link is remembered */
-    bool learned_by_host;  /* a learned link stands for its whole host */
-    bool learn_everywhere; /* from all inspected hosts of a service, not only its chat hosts */
+    int64_t linger;           /* milliseconds */
+    int64_t learned_for;      /* milliseconds that a learned link is remembered */
+    int64_t own_meetings_for; /* milliseconds that a meeting which was seen to be made is known */
+    bool learned_by_host;     /* a learned link stands for its whole host */
+    bool learn_everywhere;    /* from all inspected hosts of a service, not only its chat hosts */
 
     struct country *country_allow; /* where unknown destinations may be; none: anywhere */
     size_t country_allow_count;

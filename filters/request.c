@@ -7,6 +7,7 @@
 
 #include "filters/glob.h"
 #include "filters/kind.h"
+#include "filters/meeting.h"
 
 struct span request_field(const struct request *request, struct span name)
 {
@@ -226,34 +227,18 @@ bool request_is_attachment(struct judgement *judgement)
     return false;
 }
 
-/* The join pattern that makes `to` a meeting, when it is none of the clinic's own; otherwise NULL.
- */
-static const struct url_pattern *find_foreign_meeting(const struct policy *policy,
-                                                      const struct destination *to)
-{
-    if (find_pattern(policy->meetings, policy->meeting_count, to))
-        return NULL;
-    for (size_t i = 0; i < policy->service_count; i++) {
-        const struct service *service = &policy->services[i];
-        const struct url_pattern *join = find_pattern(service->join, service->join_count, to);
-        if (join)
-            return join;
-    }
-    return NULL;
-}
-
-/* Row 6. Guideline 1-2 i: the clinic calls the patient. Without a list of own meetings nobody can
- * tell. */
+/* Row 6. Guideline 1-2 i: the clinic calls the patient. While no meeting of the clinic's is known
+ * nobody can tell. */
 bool request_is_foreign_meeting(struct judgement *judgement)
 {
     struct finding *finding = judgement->finding;
-    if (judgement->policy->meeting_count == 0 ||
-        (finding->kind != KIND_NAVIGATION && finding->kind != KIND_FRAME &&
-         finding->kind != KIND_OTHER))
+    if (finding->kind != KIND_NAVIGATION && finding->kind != KIND_FRAME &&
+        finding->kind != KIND_OTHER)
         return false;
     for (size_t i = 0; i < judgement->destination_count; i++) {
+        const struct destination *to = &judgement->destinations[i];
         const struct url_pattern *join =
-            find_foreign_meeting(judgement->policy, &judgement->destinations[i]);
+            meeting_find_foreign(judgement->policy, judgement->standing, to->host, to->target);
         if (join) {
             finding->rule = join->rule;
             return true;

@@ -283,6 +283,15 @@ static void check_service(struct reader *reader, const struct service *service, 
     else if (parse_date(service->reviewed, &day) && day > today + 1)
         reader_warning(reader, service->rule, "service \"%s\": reviewed on %s, a day to come",
                        service->name, service->reviewed);
+    for (size_t i = 0; i < service->create_count; i++) {
+        const struct url_pattern *create = &service->create[i];
+        const struct hostset_entry *host = find_cover(service->hosts, create->host);
+        if (!host || host->tag == TREAT_SPLICE)
+            reader_warning(reader, create->rule,
+                           "service \"%s\": nobody sees a meeting made at \"%s\": the service does "
+                           "not inspect it",
+                           service->name, create->host);
+    }
     if ((service->media_udp_count || service->media_tcp_count || service->quic) &&
         !service->network_count)
         reader_warning(reader, service->rule,
@@ -327,8 +336,10 @@ static void check_policy(struct reader *reader)
     if (joined && policy->meeting_count == 0)
         reader_warning(reader, reader_rule_of(reader, SECTION_CLINIC, "meetings"),
                        "clinic.meetings is empty: nobody can tell the clinic's own meetings of "
-                       "\"%s\" from another organisation's, so no link that joins one is blocked",
-                       joined->name);
+                       "\"%s\" from another organisation's, so no link that joins one is blocked%s",
+                       joined->name,
+                       joined->create_count ? " until one of the clinic's was seen to be made"
+                                            : "");
     check_clinic_lists(reader);
 }
 

@@ -23,6 +23,7 @@ static void free_service(struct service *service)
     free(service->headers);
     free_urls(service->attachments, service->attachment_count);
     free_urls(service->join, service->join_count);
+    free_urls(service->create, service->create_count);
     hostset_free(service->hosts);
     hostset_free(service->call);
     hostset_free(service->chat);

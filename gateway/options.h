@@ -161,8 +161,7 @@ enum option_type {
       "Lists of hosts that the clinic's work needs, by name: see LISTS OF THE CLINIC.")            \
     X(CLINIC, "meetings", URLS, NULL, 0, 0, NULL,                                                  \
       ARRAY(configuration, policy.meetings, policy.meeting_count),                                 \
-      "The clinic's own meeting links. While there are none, join links of services are not "      \
-      "blocked: nobody could tell whose they are.")                                                \
+      "The clinic's own meeting links: by account, by vanity host or by room. See MEETINGS.")      \
     X(POLICY, "mode", CHOICE, "enforce", 0, 0, "enforce|observe", CONFIGURATION(policy.mode),      \
       "With observe everything is judged and logged, and nothing is blocked.")                     \
     X(POLICY, "scope", CHOICE, "clinic", 0, 0, "clinic|room|client", CONFIGURATION(policy.scope),  \
@@ -171,6 +170,9 @@ enum option_type {
       "How long a consultation lasts after the last sign of it.")                                  \
     X(POLICY, "learned-for", DURATION, "1d", 0, 30 * DAY, NULL, CONFIGURATION(policy.learned_for), \
       "How long a link that came in through a service's chat stays blocked.")                      \
+    X(POLICY, "own-meetings-for", DURATION, "30d", 0, 366 * DAY, NULL,                             \
+      CONFIGURATION(policy.own_meetings_for),                                                      \
+      "How long a meeting that the clinic was seen to make is known as its own; 0: none is.")      \
     X(POLICY, "learned-by", CHOICE, "url", 0, 0, "url|host",                                       \
       CONFIGURATION(policy.learned_by_host),                                                       \
       "Whether such a link stands for itself or for its whole host.")                              \
@@ -271,9 +273,11 @@ enum option_type {
       ARRAY(service, attachments, attachment_count),                                               \
       "Where files come from that were handed over in the chat. Blocked.")                         \
     X(SERVICE, "join", URLS, NULL, 0, 0, NULL, ARRAY(service, join, join_count),                   \
-      "Links that join a meeting. When clinic.meetings has entries, what it does not list of "     \
-      "these "                                                                                     \
-      "is of another organisation, and blocked.")                                                  \
+      "Links that join a meeting. Those of meetings that are not the clinic's own are blocked, "   \
+      "see MEETINGS.")                                                                             \
+    X(SERVICE, "create", URLS, NULL, 0, 0, NULL, ARRAY(service, create, create_count),             \
+      "Requests by which the clinic makes a meeting. Join links that appear in their answers "     \
+      "first are the clinic's own.")                                                               \
     X(SERVICE, "networks", NETWORKS, NULL, 0, 0, NULL, ARRAY(service, networks, network_count),    \
       "The published networks of the service: media, and TLS that names no host.")                 \
     X(SERVICE, "asn", SYSTEMS, NULL, 0, 0, NULL, ARRAY(service, systems, system_count),            \

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The registry and the links that came in through a chat: kept, logged, told to every worker. */
 #include <stdio.h>
+#include <string.h>
 
+#include "filters/meeting.h"
 #include "gateway/digest.h"
 #include "gateway/registry.h"
 
@@ -13,7 +15,7 @@ static void write_record(struct registry *registry, const struct learned_link *l
     struct record record;
     char hex[65];
 
-    if (link->kind == LEARNED_TYPED)
+    if (link->kind == LEARNED_TYPED || meeting_is_mark(link))
         return;
     digest_hex(link->url_sha256, sizeof(link->url_sha256), hex);
     record_init(&record, EVENT_LEARNED);
@@ -43,16 +45,29 @@ static void tell_of_pushed_out(struct registry *registry, const char *service, i
     registry_write(registry, &record);
 }
 
+/* The clinic's own meetings are nobody else's scope. */
+static bool is_scope_of(const struct learned_link *link)
+{
+    return link->kind == LEARNED_OWN ? strcmp(link->scope, MEETING_SCOPE) == 0
+                                     : registry_is_scope(link->scope);
+}
+
+static int64_t longest_for(const struct registry *registry, enum learned_kind kind)
+{
+    const struct policy *policy = &registry->configuration->policy;
+
+    return kind == LEARNED_OWN ? policy->own_meetings_for : policy->learned_for;
+}
+
 bool registry_learn(struct registry *registry, const struct message_learned *message)
 {
     const struct learned_link *link = &message->link;
     int64_t now = registry_now() / 1000;
     struct learned_link bounded = *link;
-    int64_t longest = now + registry->configuration->policy.learned_for / 1000;
+    int64_t longest = now + longest_for(registry, link->kind) / 1000;
 
     if (link->kind >= LEARNED_KIND_COUNT ||
-        !registry_is_clean_text(link->scope, sizeof(link->scope)) ||
-        !registry_is_scope(link->scope) ||
+        !registry_is_clean_text(link->scope, sizeof(link->scope)) || !is_scope_of(link) ||
         !registry_is_clean_text(link->service, sizeof(link->service)))
         return false;
     if (bounded.until > longest)
@@ -75,8 +90,7 @@ static void on_stored(void *context, const struct learned_link *link)
 {
     struct registry *registry = context;
 
-    if (registry_is_scope(link->scope) &&
-        learned_links_add(registry->learned, link, registry_now() / 1000))
+    if (is_scope_of(link) && learned_links_add(registry->learned, link, registry_now() / 1000))
         registry_broadcast(registry, MESSAGE_LEARNED, link, sizeof(*link));
 }
 

@@ -47,6 +47,7 @@ void session_clear_exchange(struct exchange *exchange)
     decoder_free(exchange->decoder);
     watch_free(exchange->up_watch);
     watch_free(exchange->down_watch);
+    meeting_watch_free(exchange->meeting);
     *exchange = (struct exchange){
         .flow = exchange->flow, .worker = exchange->worker, .carrier = exchange->carrier};
 }

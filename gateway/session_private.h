@@ -14,6 +14,7 @@
 #include "gateway/flow.h"
 #include "gateway/http1.h"
 #include "gateway/session.h"
+#include "gateway/session_meeting.h"
 #include "gateway/watch.h"
 
 /* The head of a message, whichever version it came in. Borrowed. */
@@ -70,6 +71,7 @@ struct exchange {
     struct evbuffer *held; /* of the response's body, until it is judged */
     struct decoder *decoder;
     struct watch *up_watch, *down_watch; /* over a chat's bodies or messages, or NULL */
+    struct meeting_watch *meeting;       /* over a request that makes a meeting, or NULL */
     size_t wanted;                       /* bytes of prefix that make the judgement final */
     int64_t started;                     /* monotonic ms */
     uint64_t up, down;                   /* bytes of the bodies */

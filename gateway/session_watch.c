@@ -24,6 +24,8 @@ void session_watch_request(struct exchange *exchange, const struct head *head)
     const struct request *request = &exchange->request;
     const struct service *service = watch_service(policy_of(exchange), request->host);
 
+    if (exchange->finding.source != FROM_LEARNED)
+        exchange->meeting = meeting_watch_new(exchange->flow, request);
     if (service == NULL || !head->has_body)
         return;
     exchange->up_watch =
@@ -57,6 +59,7 @@ void session_watch_response(struct exchange *exchange)
     const struct response *response = &exchange->response;
     const struct service *service = watch_service(policy_of(exchange), exchange->request.host);
 
+    meeting_watch_answer(exchange->meeting, response, exchange->request_over);
     if (exchange->finding.source == FROM_LEARNED) {
         learn_redirect(exchange, value_of(response->fields, response->field_count, "Location"));
         learn_redirect(exchange,
@@ -92,6 +95,7 @@ bool session_watch_bytes(struct exchange *exchange, enum watch_side side, const 
 {
     struct watch *watch = side == WATCH_CLIENT ? exchange->up_watch : exchange->down_watch;
 
+    meeting_watch_feed(exchange->meeting, side, bytes, size);
     if (watch == NULL || watch_feed(watch, bytes, size))
         return true;
     session_record_broken(exchange, side == WATCH_CLIENT ? REASON_BAD_REQUEST : REASON_BAD_RESPONSE,

@@ -72,24 +72,29 @@ def message(text, **more):
 class Reply:
     """What the small origin answers: pieces are bytes, or seconds to wait."""
 
-    def __init__(self, pieces, media="application/json", **fields):
-        self.pieces, self.media, self.fields = pieces, media, fields
+    def __init__(self, pieces, media="application/json", status=200, **fields):
+        self.pieces, self.media, self.status, self.fields = pieces, media, status, fields
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def _reply(self, prefix=""):
+        self.server.chat.asked.append(self.headers)
+        return self.server.chat.replies.get(prefix + self.path.removeprefix("/origin/"))
+
     def do_GET(self):
-        self._answer(self.server.chat.replies.get(self.path.removeprefix("/origin/")))
+        self._answer(self._reply())
 
     def do_POST(self):
-        """Keeps what was posted and tells it back, as a chat shows one's own message."""
+        """Keeps what was posted and tells it back, as a chat shows one's own message; or what
+        replies["POST ..."] says."""
         posted = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.chat.posted.append(posted)
-        self._answer(Reply([posted]))
+        self._answer(self._reply("POST ") or Reply([posted]))
 
     def _answer(self, reply):
-        self.send_response(200 if reply else 404)
+        self.send_response(reply.status if reply else 404)
         if not reply or reply.media:
             self.send_header("Content-Type", reply.media if reply else "text/plain")
         self.send_header("Transfer-Encoding", "chunked")
@@ -131,6 +136,7 @@ class Chat:
     def clear(self):
         self.replies = {}   # of the small origin, by path below /origin/
         self.posted = []    # bodies that it got
+        self.asked = []     # header fields of its requests
         self.scripts = {}   # of the WebSocket servers: what a visitor of .../say/NAME is sent; a float waits
         self.closed = []    # codes with which WebSockets ended
 

@@ -4,8 +4,8 @@
  * scenario is a text file, a statement a line; '#' begins a comment. First the policy:
  *
  *   policy outside=inspect|deny linger=10min scope=clinic|room|client mode=enforce|observe
- *          no-sni=refuse|inspect                                      (one line, any of them)
- *   service NAME hosts=H,H splice=H call=H chat=H attachments=P join=P networks=N
+ *          no-sni=refuse|inspect own-meetings-for=30d                 (one line, any of them)
+ *   service NAME hosts=H,H splice=H call=H chat=H attachments=P join=P create=P networks=N
  *   clinic allow=H splice=H deny=H meetings=P files=TYPE@HOST
  *   list denied=H system=H
  *   room NAME ADDRESS,ADDRESS
@@ -18,9 +18,11 @@
  * [REASON] at 5s response CLIENT URL WAY [from=URL] [type=TYPE] [name=FILE] holds=CONTENT -> as a
  * request at 6s release host NAME|url URL for 30min at 20min consultation CLIENT -> on
  * [SERVICE]|off
+ *   at 7s made CLIENT URL LINK -> own|nothing
  *
  * WAY is how the client asks and CONTENT what the body is: the tables below have their names. A
- * flow to a call host of a service is a sign of a call. A response is judged as if its request had
+ * flow to a call host of a service is a sign of a call. LINK is a join link in the answer to a
+ * request to URL. A response is judged as if its request had
  * passed.
  *
  * Exit status: 0 when all came as written, 1 when not, 2 for a scenario that cannot be read.
@@ -30,6 +32,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filters/meeting.h"
 #include "filters/url.h"
 #include "tests/replay/scenario.h"
 
@@ -125,6 +128,7 @@ static void stand(struct scenario *scenario, const char *scope)
 {
     struct standing *standing = &scenario->standing;
     standing->now = scenario->now / 1000;
+    standing->scope = scope;
     standing->consultation =
         consultation_find(scenario->consultations, scope, scenario->now, &standing->service);
 }
@@ -289,16 +293,35 @@ static void play_consultation(struct scenario *scenario, struct statement *state
             scenario->standing.service ? scenario->standing.service : "");
 }
 
+/* A request to a URL was answered with a link: is it a meeting that the clinic has made? */
+static void play_made(struct scenario *scenario, struct statement *statement)
+{
+    struct url request, link;
+    struct learned_link links[MEETING_LINKS];
+    scenario_word(scenario, statement, 3);
+    if (!url_parse(scenario_word(scenario, statement, 4), &request) ||
+        !url_parse(scenario_word(scenario, statement, 5), &link))
+        scenario_fail(scenario, "not a URL", statement->words[4]);
+    const struct service *service =
+        meeting_maker(&scenario->policy, span_of(request.host), request.target);
+    bool own = service && !meeting_is_named(service, &link, request.target) &&
+               meeting_learn(service, &link, digest, links);
+    for (size_t i = 0; own && i < MEETING_LINKS; i++) {
+        links[i].since = scenario->now / 1000;
+        links[i].until = links[i].since + scenario->policy.own_meetings_for / 1000;
+        learned_links_add(scenario->learned, &links[i], links[i].since);
+    }
+    compare(scenario, statement, own ? "own" : "nothing", "");
+}
+
 typedef void play(struct scenario *scenario, struct statement *statement);
 
 static const struct {
     const char *word;
     play *play;
-} events[] = {{"flow", play_flow},
-              {"request", play_request},
-              {"response", play_response},
-              {"release", play_release},
-              {"consultation", play_consultation}};
+} events[] = {
+    {"flow", play_flow},       {"request", play_request},           {"response", play_response},
+    {"release", play_release}, {"consultation", play_consultation}, {"made", play_made}};
 
 static void play_event(struct scenario *scenario, struct statement *statement)
 {
@@ -362,6 +385,7 @@ static bool play_file(const char *path)
     if (!file)
         scenario_fail(scenario, "cannot be opened", span_of(strerror(errno)));
     scenario->standing.sha256 = digest;
+    scenario->standing.learned = scenario->learned;
     while ((size = getline(&line, &room, file)) > 0) {
         scenario->line++;
         if (line[size - 1] == '\n')

@@ -123,6 +123,8 @@ static void read_policy(struct scenario *scenario, struct statement *statement)
                                                      "refuse|inspect", NO_SNI_REFUSE);
     if (scenario_find_option(statement, "linger", &linger))
         policy->linger = scenario_read_time(scenario, linger);
+    if (scenario_find_option(statement, "own-meetings-for", &linger))
+        policy->own_meetings_for = scenario_read_time(scenario, linger);
 }
 
 static void read_service(struct scenario *scenario, struct statement *statement)
@@ -136,6 +138,7 @@ static void read_service(struct scenario *scenario, struct statement *statement)
     service->rule = here(scenario);
     service->attachments = memory_allocate(PATTERNS, sizeof(*service->attachments));
     service->join = memory_allocate(PATTERNS, sizeof(*service->join));
+    service->create = memory_allocate(PATTERNS, sizeof(*service->create));
     service->networks = memory_allocate(PATTERNS, sizeof(*service->networks));
     read_hosts(scenario, statement, "hosts", &service->hosts, TREAT_INSPECT);
     read_hosts(scenario, statement, "splice", &service->hosts, TREAT_SPLICE);
@@ -144,6 +147,7 @@ static void read_service(struct scenario *scenario, struct statement *statement)
     read_patterns(scenario, statement, "attachments", service->attachments,
                   &service->attachment_count);
     read_patterns(scenario, statement, "join", service->join, &service->join_count);
+    read_patterns(scenario, statement, "create", service->create, &service->create_count);
     if (!scenario_find_option(statement, "networks", &networks))
         return;
     while (span_next(&networks, ',', &one)) {
@@ -221,6 +225,8 @@ struct scenario *scenario_new(const char *path)
     struct scenario *scenario = memory_allocate(1, sizeof(*scenario));
     scenario->path = path;
     scenario->policy.linger = 600000;
+    scenario->policy.own_meetings_for = INT64_C(30) * 86400000;
+    scenario->learned = learned_links_new();
     scenario->policy.services = scenario->services;
     scenario->policy.meetings = scenario->meetings;
     scenario->policy.files = scenario->files;
@@ -237,11 +243,14 @@ void scenario_free(struct scenario *scenario)
             url_pattern_clear(&service->attachments[k]);
         for (size_t k = 0; k < service->join_count; k++)
             url_pattern_clear(&service->join[k]);
+        for (size_t k = 0; k < service->create_count; k++)
+            url_pattern_clear(&service->create[k]);
         hostset_free(service->hosts);
         hostset_free(service->call);
         hostset_free(service->chat);
         free(service->attachments);
         free(service->join);
+        free(service->create);
         free(service->networks);
         free(service->name);
         free(service->title);
@@ -256,6 +265,7 @@ void scenario_free(struct scenario *scenario)
         free(scenario->rooms[i].name);
         free(scenario->rooms[i].clients);
     }
+    learned_links_free(scenario->learned);
     hostset_free(scenario->policy.clinic);
     hostset_free(scenario->policy.clinic_deny);
     hostset_free(scenario->policy.denied);

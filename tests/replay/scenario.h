@@ -27,6 +27,7 @@ struct scenario {
     struct policy policy;
     struct service services[SERVICES];
     struct url_pattern meetings[PATTERNS];
+    struct learned_links *learned; /* the clinic's own meetings */
     struct listed_file files[FILES];
     struct room rooms[ROOMS];
     size_t room_count;

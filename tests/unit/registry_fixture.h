@@ -43,6 +43,7 @@ struct worker {
             struct message_unrelease unrelease;
             struct message_numbers numbers;
             struct message_flows flows;
+            struct message_learned learned;
         } as;
     } heard[HEARD];
     size_t count;

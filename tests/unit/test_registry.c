@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The registry: what the workers are told and when, what is refused of them, what survives. */
+#include "filters/meeting.h"
 #include "tests/unit/registry_fixture.h"
 
 /* --- workers --- */
@@ -175,6 +176,75 @@ static void state_survives_a_restart(void **state)
     link_free(worker.link);
 }
 
+/* --- the clinic's own meetings --- */
+
+static void learn(struct fixture *fixture, struct worker *worker, enum learned_kind kind,
+                  const char *scope, int64_t until)
+{
+    struct message_learned message;
+
+    memset(&message, 0, sizeof(message));
+    message.link.kind = kind;
+    message.link.since = registry_now() / 1000;
+    message.link.until = until;
+    snprintf(message.link.scope, sizeof(message.link.scope), "%s", scope);
+    snprintf(message.link.service, sizeof(message.link.service), "zoom");
+    message.link.url_sha256[0] = 7;
+    assert_int_equal(link_send(worker->link, MESSAGE_LEARNED, &message, sizeof(message), -1), 0);
+    turn(fixture);
+}
+
+static const struct learned_link *find_own(struct fixture *fixture)
+{
+    static const uint8_t digest[32] = {7}, none[32];
+
+    return learned_links_find(fixture->registry->learned, MEETING_SCOPE, digest, none, false,
+                              registry_now() / 1000);
+}
+
+static void own_meeting_survives_a_restart(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t now = registry_now() / 1000;
+    struct worker worker;
+
+    fixture->configuration.policy.learned_for = 1000;
+    fixture->configuration.policy.own_meetings_for = 86400000;
+    join(fixture, &worker, 0);
+    learn(fixture, &worker, LEARNED_OWN, MEETING_SCOPE, now + 3600);
+    assert_non_null(find_own(fixture));
+    assert_int_equal(find_own(fixture)->until, now + 3600);
+    /* longer than it may be */
+    learn(fixture, &worker, LEARNED_OWN, MEETING_SCOPE, now + 86400 * 30);
+    assert_in_range(find_own(fixture)->until, now + 86400, now + 86410);
+    link_free(worker.link);
+    stop(fixture);
+    start(fixture);
+    join(fixture, &worker, 0);
+    heard(&worker, MESSAGE_LEARNED);
+    assert_non_null(find_own(fixture));
+    assert_int_equal(find_own(fixture)->kind, LEARNED_OWN);
+    link_free(worker.link);
+}
+
+/* Nobody's chat may put a link among the clinic's own meetings, nor the other way round. */
+static void own_meetings_have_their_scope(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t until = registry_now() / 1000 + 3600;
+    struct worker worker;
+
+    fixture->configuration.policy.learned_for = 86400000;
+    fixture->configuration.policy.own_meetings_for = 86400000;
+    join(fixture, &worker, 0);
+    learn(fixture, &worker, LEARNED_OWN, "clinic", until);
+    assert_true(worker.closed);
+    join(fixture, &worker, 0);
+    learn(fixture, &worker, LEARNED_TEXT, MEETING_SCOPE, until);
+    assert_true(worker.closed);
+    assert_null(find_own(fixture));
+}
+
 /* --- flows --- */
 
 static void flows_are_gathered(void **state)
@@ -317,6 +387,8 @@ int main(void)
         TEST(signs_are_not_repeated),
         TEST(too_many_scopes_mean_every_scope),
         TEST(state_survives_a_restart),
+        TEST(own_meeting_survives_a_restart),
+        TEST(own_meetings_have_their_scope),
         TEST(flows_are_gathered),
         TEST(release_expires_on_time),
         TEST(release_ends_by_hand),
