@@ -15,10 +15,9 @@
 #include "gateway/deadline.h"
 #include "gateway/log.h"
 
-#define WRITE_PIECE  16384  /* one TLS record's worth */
-#define FINISH       30000  /* ms that the rest of the output may take to leave */
-#define LINGER       2000   /* ms that the peer may take to close after our goodbye */
-#define LINGER_BYTES 262144 /* swallowed at the most */
+#define WRITE_PIECE 16384 /* one TLS record's worth */
+#define WRITE_WHOLE 8192  /* so much in one piece of memory is not worth being joined to more */
+#define FINISH      30000 /* ms that the rest of the output may take to leave */
 
 /* Bytes that come before those of the socket. */
 struct backlog {
@@ -388,7 +387,9 @@ static ssize_t write_piece(struct channel *channel, const void *bytes, size_t si
 static bool write_output(struct channel *channel)
 {
     while (channel_pending(channel) > 0) {
-        size_t size = channel_pending(channel);
+        size_t size = evbuffer_get_contiguous_space(channel->output);
+        if (size < WRITE_WHOLE)
+            size = channel_pending(channel);
         if (size > WRITE_PIECE)
             size = WRITE_PIECE;
         const void *bytes = evbuffer_pullup(channel->output, (ev_ssize_t)size);
@@ -534,7 +535,7 @@ static void say_goodbye(struct channel *channel)
     }
     channel->said_goodbye = true;
     shutdown(channel->fd, SHUT_WR);
-    deadline_set(channel->linger, LINGER);
+    deadline_set(channel->linger, CHANNEL_LINGER);
 }
 
 /* Throws away what the peer sends. False when that is too much or the connection failed. */
@@ -548,7 +549,7 @@ static bool swallow(struct channel *channel)
             return errno == EAGAIN || errno == EINTR;
         channel->peer_ended = got == 0; /* it may have closed its half only: then it still reads */
         channel->swallowed += (size_t)got;
-        if (channel->swallowed >= LINGER_BYTES)
+        if (channel->swallowed >= CHANNEL_LINGER_BYTES)
             return false;
     }
     return true;

@@ -32,9 +32,11 @@ void channel_set_handler(struct channel *channel, channel_handler *handler, void
 void channel_free(struct channel *channel);
 void channel_reset(struct channel *channel);
 /*
- * Writes what is left, says goodbye (close_notify, FIN), swallows what the peer still sends for at
- * most two seconds, and frees itself. The owner must forget the channel.
+ * Writes what is left, says goodbye (close_notify, FIN), swallows what the peer still sends, within
+ * these bounds, and frees itself. The owner must forget the channel.
  */
+#define CHANNEL_LINGER       2000   /* ms that the peer may take to close after our goodbye */
+#define CHANNEL_LINGER_BYTES 262144 /* swallowed at the most */
 void channel_finish(struct channel *channel);
 /*
  * The same, but the channel stays its owner's: `handler` is told CHANNEL_FINISHED, from the loop,

@@ -50,9 +50,9 @@
  * the gateway makes itself is sent in pieces of http2_stream_room() on each HTTP2_SENT. A body that
  * is not passed on (a blocked answer) is consumed as it comes.
  *
- * A proxy of our own answer: http2_send_response(a, head) with http2_send_body() and
- * http2_send_end(), then http2_stop_stream(a), so that a client that is still sending is told to
- * stop without losing the answer.
+ * An answer of our own: http2_send_response(a, head) with http2_send_body() and http2_send_end().
+ * Of a client that is still sending some more is consumed, so that it takes the answer first; then
+ * http2_stop_stream(a) tells it to stop.
  *
  * After every call of http2_feed() and after commands both connections are pulled, until neither
  * http2_wants_pull(). A connection that http2_is_over() is closed when what it gave is written.

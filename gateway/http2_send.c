@@ -13,6 +13,7 @@
 
 #define QUEUE_ROOM 65536 /* bytes of body that should wait */
 #define FRAME_HEAD 9
+#define FRAME_BODY (16336 - FRAME_HEAD) /* with its head it fills a buffer of 16 kB and one record */
 
 static bool can_send(const struct http2_stream *stream)
 {
@@ -45,6 +46,8 @@ static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *bytes, siz
         stream->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
+    if (size > FRAME_BODY)
+        size = FRAME_BODY;
     if (size > queued)
         size = queued;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -64,10 +67,17 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
 {
     struct http2 *connection = context;
     struct http2_stream *stream = http2_stream_of(session, frame->hd.stream_id);
+    struct evbuffer_iovec room;
     (void)source;
-    if (evbuffer_add(connection->out, frame_head, FRAME_HEAD) != 0)
+    /* In one piece, as it will be encrypted. */
+    if (evbuffer_reserve_space(connection->out, (ev_ssize_t)(FRAME_HEAD + size), &room, 1) != 1)
         abort();
-    if (size > 0 && evbuffer_remove_buffer(stream->queue, connection->out, size) != (int)size)
+    memcpy(room.iov_base, frame_head, FRAME_HEAD);
+    if (size > 0 &&
+        evbuffer_remove(stream->queue, (uint8_t *)room.iov_base + FRAME_HEAD, size) != (int)size)
+        abort();
+    room.iov_len = FRAME_HEAD + size;
+    if (evbuffer_commit_space(connection->out, &room, 1) != 0)
         abort();
     if (size == 0)
         return 0;

@@ -221,8 +221,8 @@ enum option_type {
     X(LIMITS, "connections-per-client", NUMBER, "512", 1, 1000000, NULL,                           \
       CONFIGURATION(connections_per_client), "Client connections of one device to one worker.")    \
     X(LIMITS, "buffer", SIZE, "64kB", 4096, 16777216, NULL, CONFIGURATION(buffer),                 \
-      "Held per direction of a connection before the sender has to wait; 16 times "                \
-      "this for a stream of HTTP/2, 128 times for all of its connection.")                         \
+      "Held per direction of a connection before the sender has to wait; 4 times this (at least "  \
+      "64 kB) for a stream of HTTP/2, 4 such streams for all of its connection.")                  \
     X(TIMEOUTS, "hello", DURATION, "10s", 10, DAY, NULL, CONFIGURATION(timeout_hello),             \
       "From the accepted connection to the whole ClientHello or the first request line.")          \
     X(TIMEOUTS, "connect", DURATION, "10s", 10, DAY, NULL, CONFIGURATION(timeout_connect),         \

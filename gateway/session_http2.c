@@ -10,13 +10,15 @@
 
 #include "filters/memory.h"
 
-#define READ_PIECE    16384     /* bytes of one read: a TLS record's worth */
-#define TURNS         8         /* reads of one channel in one turn of the loop */
-#define OUTPUT        65536     /* bytes that wait for a socket */
-#define WINDOW_FACTOR 16        /* a stream's window, in limits.buffer, */
-#define STREAM_SHARE  8         /* and a connection's, in streams': so much waits at the most */
-#define WINDOW_LIMIT  (1 << 24) /* of a stream */
-#define NOTICE        1000      /* ms between the two GOAWAYs: a round trip of any client */
+#define READ_PIECE    16384 /* bytes of one read: a TLS record's worth */
+#define TURNS         4     /* reads of one channel in one turn of the loop: as much as goes out */
+#define OUTPUT        65536 /* bytes that wait for a socket */
+#define WINDOW_FACTOR 4     /* a stream's window, in limits.buffer, */
+#define STREAM_SHARE  4     /* and a connection's, in streams': so much waits at the most */
+#define WINDOW_LEAST                                                                               \
+    65536 /* of a stream: the prefix that is sniffed, and what HTTP/2 begins with */
+#define WINDOW_LIMIT (1 << 24) /* of a stream */
+#define NOTICE       1000      /* ms between the two GOAWAYs: a round trip of any client */
 
 static void settle(struct session_http2 *session);
 
@@ -156,6 +158,21 @@ static void pull_all(struct session_http2 *session)
     }
 }
 
+static enum channel_result read_into(struct session_http2 *session, struct http2 *connection,
+                                     struct channel *channel)
+{
+    uint8_t *scratch = session->worker->scratch;
+    enum channel_result result = CHANNEL_DATA;
+    size_t got;
+
+    for (int turn = 0; turn < TURNS && result == CHANNEL_DATA && session->ending == STAYS; turn++) {
+        result = channel_read(channel, scratch, READ_PIECE, &got);
+        if (result == CHANNEL_DATA)
+            http2_feed(connection, scratch, got, clock_monotonic());
+    }
+    return result;
+}
+
 static void settle(struct session_http2 *session)
 {
     struct flow *flow = session->flow;
@@ -178,21 +195,6 @@ static void settle(struct session_http2 *session)
     channel_want_read(flow->near, true);
     if (flow->far != NULL)
         channel_want_read(flow->far, true);
-}
-
-static enum channel_result read_into(struct session_http2 *session, struct http2 *connection,
-                                     struct channel *channel)
-{
-    uint8_t *scratch = session->worker->scratch;
-    enum channel_result result = CHANNEL_DATA;
-    size_t got;
-
-    for (int turn = 0; turn < TURNS && result == CHANNEL_DATA && session->ending == STAYS; turn++) {
-        result = channel_read(channel, scratch, READ_PIECE, &got);
-        if (result == CHANNEL_DATA)
-            http2_feed(connection, scratch, got, clock_monotonic());
-    }
-    return result;
 }
 
 static void on_near(void *context, struct channel *channel, enum channel_event event)
@@ -253,6 +255,8 @@ static struct http2_options options_of(struct session_http2 *session, http2_hand
     struct http2_options options = HTTP2_DEFAULTS;
     size_t window = configuration->buffer * WINDOW_FACTOR;
 
+    if (window < WINDOW_LEAST)
+        window = WINDOW_LEAST;
     options.limits = configuration->http;
     options.stream_window = (uint32_t)(window < WINDOW_LIMIT ? window : WINDOW_LIMIT);
     options.connection_window = options.stream_window * STREAM_SHARE;

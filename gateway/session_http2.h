@@ -17,6 +17,8 @@ struct stream {
     struct session_http2 *session;
     struct http2_stream *near, *far; /* NULL: let go of, or never there */
     int64_t at;                      /* monotonic ms: its deadline; 0: none */
+    size_t swallowed;                /* bytes of a request that came after its answer */
+    bool lingers;                    /* it is answered, and its client may still send */
     bool dead;
 };
 

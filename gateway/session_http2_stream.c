@@ -54,15 +54,6 @@ void session_http2_free_stream(struct stream *stream)
     free(stream);
 }
 
-void session_http2_expire_stream(struct stream *stream)
-{
-    stream->at = 0;
-    if (stream->exchange.active)
-        session_expire_exchange(&stream->exchange);
-    else
-        session_http2_reset_stream(stream, HTTP2_CANCEL); /* it does not take its answer */
-}
-
 static bool is_safe(const struct request *request)
 {
     return span_equal(request->method, SPAN("GET")) || span_equal(request->method, SPAN("HEAD"));
@@ -186,7 +177,6 @@ static void answer(struct exchange *exchange, const struct head *head, enum reas
     send_response(exchange, head);
     http2_send_body(stream->near, body);
     http2_send_end(stream->near);
-    http2_stop_stream(stream->near);
 }
 
 static size_t near_waits(const struct exchange *exchange)
@@ -211,6 +201,49 @@ static void set_deadline(struct exchange *exchange, int64_t milliseconds)
     session_http2_schedule(stream->session, stream->at);
 }
 
+/*
+ * RFC 9113 section 8.1 lets a reset without an error follow an answer that comes before the request
+ * is over. But there are clients that lose the answer when both arrive together, so that what they
+ * still send is swallowed first, as on HTTP/1.1 when a connection ends.
+ */
+static void stop_lingering(struct stream *stream)
+{
+    stream->lingers = false;
+    if (stream->near != NULL)
+        http2_stop_stream(stream->near);
+    set_deadline(&stream->exchange, stream->exchange.worker->configuration->timeout_body);
+}
+
+static void swallow(struct stream *stream, size_t size)
+{
+    http2_consume_body(stream->near, size);
+    stream->swallowed += size;
+    if (stream->lingers && stream->swallowed > CHANNEL_LINGER_BYTES)
+        stop_lingering(stream);
+}
+
+/* It is answered: how long may it take to be over? */
+static void set_last_deadline(struct stream *stream)
+{
+    struct exchange *exchange = &stream->exchange;
+
+    if (stream->lingers && near_waits(exchange) == 0)
+        set_deadline(exchange, CHANNEL_LINGER);
+    else
+        set_deadline(exchange, exchange->worker->configuration->timeout_body);
+}
+
+void session_http2_expire_stream(struct stream *stream)
+{
+    stream->at = 0;
+    if (stream->exchange.active)
+        session_expire_exchange(&stream->exchange);
+    else if (stream->lingers && near_waits(&stream->exchange) == 0)
+        stop_lingering(stream);
+    else
+        session_http2_reset_stream(stream, HTTP2_CANCEL); /* it does not take its answer */
+}
+
 static void drop_origin(struct exchange *exchange)
 {
     let_go_of_far(stream_of(exchange), HTTP2_CANCEL);
@@ -226,12 +259,11 @@ static void finish(struct exchange *exchange)
 {
     struct stream *stream = stream_of(exchange);
 
-    if (!exchange->request_over && stream->near != NULL)
-        http2_stop_stream(stream->near);
+    stream->lingers = !exchange->request_over;
     if (!exchange->request_over)
         let_go_of_far(stream, HTTP2_CANCEL);
     session_clear_exchange(exchange);
-    set_deadline(exchange, exchange->worker->configuration->timeout_body);
+    set_last_deadline(stream);
 }
 
 const struct carrier session_http2_carrier = {
@@ -301,7 +333,7 @@ static void note_sent(struct stream *stream, size_t size)
     if (stream->far != NULL)
         http2_consume_body(stream->far, size);
     if (!exchange->active)
-        set_deadline(exchange, exchange->worker->configuration->timeout_body);
+        set_last_deadline(stream);
     else if (exchange->released)
         session_set_deadline(exchange);
 }
@@ -328,7 +360,7 @@ static void take_near_event(struct stream *stream, const struct http2_event *eve
         if (exchange->active && stream->far != NULL)
             session_take_request_body(exchange, event->data);
         else
-            http2_consume_body(event->stream, event->data.size);
+            swallow(stream, event->data.size);
         break;
     case HTTP2_TRAILER:
         session_take_request_trailer(exchange, event->fields, event->field_count);
