@@ -26,23 +26,10 @@ static void classify(const struct policy *policy, struct span host, struct flow_
         *treatment = TREAT_SPLICE;
 }
 
-/* The pattern that takes every request to this host for a chat's file, or NULL. */
-static const struct url_pattern *find_attachment_host(const struct policy *policy, struct span host)
-{
-    for (size_t i = 0; i < policy->service_count; i++) {
-        const struct service *service = &policy->services[i];
-        for (size_t k = 0; k < service->attachment_count; k++)
-            if (url_pattern_is_whole_host(&service->attachments[k]) &&
-                url_pattern_matches(&service->attachments[k], host, SPAN("/")))
-                return &service->attachments[k];
-    }
-    return NULL;
-}
-
 /* True when every request to the host would be blocked; then `finding` says why. */
 static bool is_hopeless(const struct policy *policy, struct span host, struct flow_finding *finding)
 {
-    const struct url_pattern *attachment = find_attachment_host(policy, host);
+    const struct url_pattern *attachment = policy_attachment_host(policy, host);
     if (finding->class == CLASS_DENIED) {
         finding->reason = REASON_DENIED_DESTINATION;
         return true;

@@ -190,6 +190,18 @@ const struct service *policy_service_by_host(const struct policy *policy, struct
     return service;
 }
 
+const struct url_pattern *policy_attachment_host(const struct policy *policy, struct span host)
+{
+    for (size_t i = 0; i < policy->service_count; i++) {
+        const struct service *service = &policy->services[i];
+        for (size_t k = 0; k < service->attachment_count; k++)
+            if (url_pattern_is_whole_host(&service->attachments[k]) &&
+                url_pattern_matches(&service->attachments[k], host, SPAN("/")))
+                return &service->attachments[k];
+    }
+    return NULL;
+}
+
 const struct service *policy_call_service(const struct policy *policy, struct span host)
 {
     for (size_t i = 0; i < policy->service_count; i++)

@@ -168,6 +168,9 @@ const struct service *policy_service_by_address(const struct policy *policy,
  */
 const struct service *policy_service_by_host(const struct policy *policy, struct span host);
 
+/* The pattern that takes every request to this host for a chat's file, or NULL. */
+const struct url_pattern *policy_attachment_host(const struct policy *policy, struct span host);
+
 /* The service that names `host` as a call host, or NULL. */
 const struct service *policy_call_service(const struct policy *policy, struct span host);
 

@@ -49,6 +49,11 @@ struct configuration {
     uint32_t route_table;
     struct sockaddr_storage *resolvers; /* default: those of /etc/resolv.conf */
     size_t resolver_count;
+    char *dns_file; /* for dnsmasq; "" for none */
+    struct sockaddr_storage *dns_upstream;
+    size_t dns_upstream_count;
+    struct address *dns_sink; /* one of each family */
+    size_t dns_sink_count;
     char *asn_database; /* paths; "" for none */
     char *country_database;
 

@@ -16,6 +16,7 @@
 
 #include "filters/memory.h"
 #include "gateway/configuration_parse.h"
+#include "gateway/socket.h"
 
 #define PEM_MAX          16777216
 #define PAGE_MAX         262144
@@ -175,6 +176,43 @@ static void fill_resolvers(struct reader *reader)
                    RESOLV_CONF_PATH);
     c->resolvers = memory_allocate(1, sizeof(*c->resolvers));
     c->resolver_count = parse_socket_address("127.0.0.1", 53, &c->resolvers[0]);
+}
+
+static bool is_here(const struct sockaddr_storage *address)
+{
+    struct address own;
+
+    socket_address_read(address, &own, NULL);
+    return own.family == 4 ? own.bytes[0] == 127 : address_is_local(&own);
+}
+
+/* The resolver beside the gateway, where there is one to be written for. */
+static void check_dns(struct reader *reader)
+{
+    const struct configuration *c = reader->configuration;
+    struct rule rule = reader_rule_of(reader, SECTION_NETWORK, "dns-sink");
+
+    if (c->dns_sink_count != 2 || c->dns_sink[0].family == c->dns_sink[1].family)
+        reader_error(reader, rule,
+                     "network.dns-sink: expected one address of IPv4 and one of IPv6");
+    for (size_t i = 0; i < c->dns_sink_count; i++)
+        if (address_is_local(&c->dns_sink[i]))
+            reader_error(reader, rule,
+                         "network.dns-sink: expected addresses that the LAN reaches through this "
+                         "gateway, not local ones");
+    if (!c->dns_file[0])
+        return;
+    for (size_t i = 0; i < c->resolver_count; i++)
+        if (!is_here(&c->resolvers[i])) {
+            reader_warning(reader, reader_rule_of(reader, SECTION_NETWORK, "resolvers"),
+                           "network.resolvers: not this machine's own: what the gateway finds for "
+                           "a name may differ from what dnsmasq tells the clients");
+            break;
+        }
+    if (c->dns_upstream_count == 0)
+        reader_warning(reader, reader_rule_of(reader, SECTION_NETWORK, "dns-file"),
+                       "network.dns-upstream is missing: a host that dnsmasq sinks cannot be "
+                       "reached even when it is released");
 }
 
 static void check_process(struct reader *reader)
@@ -349,6 +387,7 @@ void reader_check(struct reader *reader)
 
     check_network(reader);
     fill_resolvers(reader);
+    check_dns(reader);
     reader_fill_networks(reader);
     check_process(reader);
     check_rooms(reader);

@@ -75,6 +75,7 @@ void configuration_free(struct configuration *configuration)
                      configuration->ca_certificate,
                      configuration->ca_key,
                      configuration->trust,
+                     configuration->dns_file,
                      configuration->asn_database,
                      configuration->country_database,
                      configuration->log_path,
@@ -91,6 +92,8 @@ void configuration_free(struct configuration *configuration)
     free(configuration->rooms);
     free(configuration->files);
     free(configuration->resolvers);
+    free(configuration->dns_upstream);
+    free(configuration->dns_sink);
     free(configuration->listeners);
     free(configuration->connect_ports);
     free(configuration);

@@ -13,6 +13,7 @@
 
 #include "filters/memory.h"
 #include "gateway/deadline.h"
+#include "gateway/dns.h"
 #include "gateway/neighbour.h"
 #include "gateway/networks.h"
 #include "gateway/resolver.h"
@@ -206,7 +207,8 @@ static void on_resolved(void *context, const struct resolver_answer *answer)
     if (known)
         connector->candidates[connector->count++] = *wanted;
     else
-        connector->result.mismatch = wanted->family != 0;
+        connector->result.mismatch =
+            wanted->family != 0 && !dns_is_sink(connector->worker->configuration, wanted);
     for (size_t i = 0; i < answer->count && connector->count < RESOLVER_ADDRESSES; i++)
         if (!known || !address_equal(&answer->addresses[i], wanted))
             connector->candidates[connector->count++] = answer->addresses[i];

@@ -19,6 +19,7 @@
 
 #include "filters/memory.h"
 #include "gateway/child.h"
+#include "gateway/dns.h"
 #include "gateway/listener.h"
 #include "gateway/log.h"
 #include "gateway/notify.h"
@@ -268,6 +269,24 @@ static void settle_reload(bool success, const char *text)
     }
 }
 
+/* What dnsmasq is to know of the configuration, once that is in force. Restarting it is its service
+ * manager's part, who watches the file. */
+static void update_dns(void)
+{
+    const struct configuration *configuration = parent.now.configuration;
+    char error[512];
+    bool changed;
+
+    if (configuration->dns_file[0] == '\0')
+        return;
+    if (!dns_update(configuration, configuration->dns_file, &changed, error, sizeof(error))) {
+        log_warnx("%s", error);
+        supervision_report(EVENT_ERROR, error);
+    } else if (changed) {
+        log_info("%s has changed: dnsmasq must be restarted", configuration->dns_file);
+    }
+}
+
 /* All of the new generation work: the old one may go. */
 static void finish_reload(void)
 {
@@ -276,6 +295,7 @@ static void finish_reload(void)
     parent.reloading = false;
     parent.reloads++;
     evtimer_del(parent.reload_timer);
+    update_dns();
     retire_before();
     bound_draining();
     log_info("reloaded: generation %u", parent.now.number);
@@ -305,6 +325,7 @@ void generation_note_ready(void)
         return;
     if (!parent.announced) {
         parent.announced = true;
+        update_dns();
         supervision_report(EVENT_START, parent.now.configuration->policy.mode == MODE_OBSERVE
                                             ? "observe mode: NOTHING IS BLOCKED"
                                             : "enforce mode");

@@ -129,6 +129,16 @@ enum option_type {
     X(NETWORK, "resolvers", RESOLVERS, NULL, 0, 0, NULL,                                           \
       ARRAY(configuration, resolvers, resolver_count),                                             \
       "The DNS servers that names are resolved with. Otherwise those of /etc/resolv.conf.")        \
+    X(NETWORK, "dns-file", PATH, "", 0, 0, NULL, CONFIGURATION(dns_file),                          \
+      "A file for dnsmasq, as `sekisho dns-config` writes it, that the daemon keeps up to date. "  \
+      "dnsmasq includes it, and must be restarted when it has changed.")                           \
+    X(NETWORK, "dns-upstream", RESOLVERS, NULL, 0, 0, NULL,                                        \
+      ARRAY(configuration, dns_upstream, dns_upstream_count),                                      \
+      "The DNS servers that dnsmasq asks. Otherwise it has its own way to find them.")             \
+    X(NETWORK, "dns-sink", ADDRESSES, "192.0.2.53, 100::53", 0, 0, NULL,                           \
+      ARRAY(configuration, dns_sink, dns_sink_count),                                              \
+      "Two addresses that are nobody's, of IPv4 and of IPv6, which the LAN reaches through this "  \
+      "gateway: where dnsmasq sends those who ask for a denied host, so that they get the page.")  \
     X(NETWORK, "asn-database", PATH, "", 0, 0, NULL, CONFIGURATION(asn_database),                  \
       "A database in MaxMind's format that says which autonomous system a network is of. Put a "   \
       "new one in its place by renaming it; it is read at the start and at a reload.")             \

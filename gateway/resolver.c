@@ -10,6 +10,7 @@
 
 #include "filters/memory.h"
 #include "gateway/deadline.h"
+#include "gateway/dns.h"
 #include "gateway/log.h"
 
 #define NAMES_MAX    4096
@@ -39,6 +40,7 @@ struct name {
     int64_t fresh_until; /* monotonic ms; 0: never asked */
     int64_t answered;
     unsigned pending; /* questions under way: A, AAAA */
+    bool beyond;      /* dnsmasq sinks it: the servers behind that are asked */
     bool telling;     /* its callbacks run: it must stay */
     int shortest_ttl;
     size_t count;
@@ -47,7 +49,8 @@ struct name {
 };
 
 struct resolver {
-    struct evdns_base *dns;
+    const struct configuration *configuration;
+    struct evdns_base *dns, *beyond; /* the clients' resolver, and whom it asks; or NULL */
     size_t count;
     TAILQ_HEAD(, name) buckets[BUCKETS];
     TAILQ_HEAD(, name) by_age;
@@ -158,6 +161,28 @@ static void tell_waiting(struct name *name)
     name->telling = false;
 }
 
+static void send_questions(struct name *name);
+
+/*
+ * Only what a release lets pass is asked for although it leads to the sink, and there is nothing
+ * there. True when the servers behind dnsmasq are asked now.
+ */
+static bool ask_beyond(struct name *name)
+{
+    bool sunk = false;
+
+    for (size_t i = name->count; i-- > 0;)
+        if (dns_is_sink(name->resolver->configuration, &name->addresses[i].address)) {
+            sunk = true;
+            name->addresses[i] = name->addresses[--name->count];
+        }
+    if (!sunk || name->beyond || name->resolver->beyond == NULL)
+        return false;
+    name->beyond = true;
+    send_questions(name);
+    return true;
+}
+
 static void take_answer(struct name *name, int result, char type, int count, int ttl,
                         const void *addresses)
 {
@@ -174,7 +199,7 @@ static void take_answer(struct name *name, int result, char type, int count, int
         if (ttl < name->shortest_ttl)
             name->shortest_ttl = ttl < TTL_SHORTEST ? TTL_SHORTEST : ttl;
     }
-    if (name->pending > 0)
+    if (name->pending > 0 || ask_beyond(name))
         return;
     bool found = false;
     for (size_t i = 0; i < name->count; i++)
@@ -191,7 +216,15 @@ static void on_answer(int result, char type, int count, int ttl, void *addresses
         take_answer(argument, result, type, count, ttl, addresses);
 }
 
-static void ask_both(struct name *name)
+/* Whom the name is asked of, or NULL: without a server evdns would wait for ever. */
+static struct evdns_base *find_base(const struct name *name)
+{
+    struct evdns_base *base = name->beyond ? name->resolver->beyond : name->resolver->dns;
+
+    return evdns_base_count_nameservers(base) > 0 ? base : NULL;
+}
+
+static void ask_both(struct name *name, struct evdns_base *base)
 {
     static struct evdns_request *(*const ask[])(struct evdns_base *, const char *, int,
                                                 evdns_callback_type, void *) = {
@@ -199,7 +232,7 @@ static void ask_both(struct name *name)
 
     for (size_t i = 0; i < sizeof(ask) / sizeof(ask[0]); i++) {
         name->pending++;
-        if (ask[i](name->resolver->dns, name->text, DNS_QUERY_NO_SEARCH, on_answer, name) == NULL)
+        if (ask[i](base, name->text, DNS_QUERY_NO_SEARCH, on_answer, name) == NULL)
             name->pending--;
     }
 }
@@ -209,8 +242,9 @@ static void send_questions(struct name *name)
     name->answered = clock_monotonic();
     name->shortest_ttl = TTL_LONGEST;
     name->pending = 1; /* for this function, so that an answer at once does not end it */
-    if (evdns_base_count_nameservers(name->resolver->dns) > 0)
-        ask_both(name); /* without a server evdns would wait for ever */
+    struct evdns_base *base = find_base(name);
+    if (base != NULL)
+        ask_both(name, base);
     take_answer(name, DNS_ERR_UNKNOWN, 0, 0, 0, NULL);
 }
 
@@ -235,6 +269,7 @@ struct resolution *resolver_ask(struct resolver *resolver, const char *text,
         return NULL;
     }
     if (name->pending == 0) {
+        name->beyond = false;
         send_questions(name);
         if (name->pending == 0) { /* it could not even be asked */
             compose(name, now, &answer);
@@ -262,6 +297,28 @@ static void quiet(int is_warning, const char *message)
     (void)message; /* what could not be resolved is logged where it matters: with the connection */
 }
 
+static struct evdns_base *make_base(struct event_base *base, const struct sockaddr_storage *servers,
+                                    size_t count)
+{
+    struct evdns_base *dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+
+    if (dns == NULL)
+        fatal("no memory for the resolver");
+    evdns_base_set_option(dns, "timeout:", "2");
+    evdns_base_set_option(dns, "attempts:", "3");
+    evdns_base_set_option(dns, "max-timeouts:", "3");
+    evdns_base_set_option(dns, "initial-probe-timeout:", "1");
+    evdns_base_set_option(dns, "max-inflight:", "256");
+    for (size_t i = 0; i < count; i++) {
+        ev_socklen_t size = servers[i].ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                             : sizeof(struct sockaddr_in);
+        if (evdns_base_nameserver_sockaddr_add(dns, (const struct sockaddr *)&servers[i], size,
+                                               0) != 0)
+            log_warnx("a resolver of the configuration could not be used");
+    }
+    return dns;
+}
+
 struct resolver *resolver_new(struct event_base *base, const struct configuration *configuration)
 {
     struct resolver *resolver = memory_allocate(1, sizeof(*resolver));
@@ -270,22 +327,11 @@ struct resolver *resolver_new(struct event_base *base, const struct configuratio
         TAILQ_INIT(&resolver->buckets[i]);
     TAILQ_INIT(&resolver->by_age);
     evdns_set_log_fn(quiet);
-    resolver->dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (resolver->dns == NULL)
-        fatal("no memory for the resolver");
-    evdns_base_set_option(resolver->dns, "timeout:", "2");
-    evdns_base_set_option(resolver->dns, "attempts:", "3");
-    evdns_base_set_option(resolver->dns, "max-timeouts:", "3");
-    evdns_base_set_option(resolver->dns, "initial-probe-timeout:", "1");
-    evdns_base_set_option(resolver->dns, "max-inflight:", "256");
-    for (size_t i = 0; i < configuration->resolver_count; i++) {
-        const struct sockaddr_storage *address = &configuration->resolvers[i];
-        ev_socklen_t size = address->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                           : sizeof(struct sockaddr_in);
-        if (evdns_base_nameserver_sockaddr_add(resolver->dns, (const struct sockaddr *)address,
-                                               size, 0) != 0)
-            log_warnx("a resolver of the configuration could not be used");
-    }
+    resolver->configuration = configuration;
+    resolver->dns = make_base(base, configuration->resolvers, configuration->resolver_count);
+    if (configuration->dns_upstream_count > 0)
+        resolver->beyond =
+            make_base(base, configuration->dns_upstream, configuration->dns_upstream_count);
     return resolver;
 }
 
@@ -296,6 +342,8 @@ void resolver_free(struct resolver *resolver)
     if (resolver == NULL)
         return;
     evdns_base_free(resolver->dns, 0);
+    if (resolver->beyond != NULL)
+        evdns_base_free(resolver->beyond, 0);
     while ((name = TAILQ_FIRST(&resolver->by_age)) != NULL) {
         struct resolution *resolution;
         while ((resolution = TAILQ_FIRST(&name->waiting)) != NULL)

@@ -26,6 +26,10 @@ struct resolver_answer {
 /* `answer` is borrowed for the call; count 0: the name has no address or nobody answered. */
 typedef void resolver_callback(void *context, const struct resolver_answer *answer);
 
+/*
+ * The configuration is borrowed. An address of its dns_sink is no answer: then those of
+ * dns_upstream are asked.
+ */
 struct resolver *resolver_new(struct event_base *base, const struct configuration *configuration);
 void resolver_free(struct resolver *resolver);
 

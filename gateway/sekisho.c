@@ -31,6 +31,8 @@ static enum sekisho_exit help(const struct sekisho *sekisho);
       "read and check the configuration")                                                          \
     X("config", "--defaults | --manual", 0, 0, BIT(CONFIGURATION) | BIT(DEFAULTS) | BIT(MANUAL),   \
       sekisho_config, "write every option with its default")                                       \
+    X("dns-config", "[--output FILE]", 0, 0, BIT(CONFIGURATION) | BIT(JSON) | BIT(OUTPUT),         \
+      sekisho_dns_config, "write what dnsmasq is to know of the configuration")                    \
     X("status", "", 0, 0, ASKS, sekisho_status, "what is on, what happened, which processes run")  \
     X("flows", "", 0, 0, ASKS, sekisho_flows, "the live connections")                              \
     X("explain", "URL [--from CLIENT]", 1, 1, ASKS | BIT(FROM), sekisho_explain,                   \

@@ -33,6 +33,7 @@ enum sekisho_exit {
     X(BY, 'b', "by", true, "who decided it")                                                       \
     X(END, 'e', "end", true, "the id of the release to end")                                       \
     X(CLINIC, 'C', "clinic", true, "the clinic's name, for the certificate")                       \
+    X(OUTPUT, 'o', "output", true, "the file to be written")                                       \
     X(DEFAULTS, 'd', "defaults", false, "every option with its default")                           \
     X(MANUAL, 'm', "manual", false, "the options' section of sekisho.conf(5)")
 enum sekisho_option {
@@ -71,6 +72,7 @@ char *sekisho_find_socket(const char *configuration);
 
 enum sekisho_exit sekisho_check(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_config(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_dns_config(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_ca(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_status(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_flows(const struct sekisho *sekisho);

@@ -19,6 +19,7 @@
 #include "gateway/configuration.h"
 #include "gateway/control.h"
 #include "gateway/digest.h"
+#include "gateway/dns.h"
 #include "gateway/page.h"
 #include "gateway/sekisho_output.h"
 
@@ -119,6 +120,57 @@ enum sekisho_exit sekisho_config(const struct sekisho *sekisho)
     fwrite(evbuffer_pullup(text, -1), 1, evbuffer_get_length(text), stdout);
     evbuffer_free(text);
     return SEKISHO_OK;
+}
+
+/* --- dns-config --- */
+
+static enum sekisho_exit print_dns(const struct configuration *configuration)
+{
+    struct evbuffer *text = evbuffer_new();
+
+    if (text == NULL)
+        return SEKISHO_ERROR;
+    dns_write(configuration, text);
+    fwrite(evbuffer_pullup(text, -1), 1, evbuffer_get_length(text), stdout);
+    evbuffer_free(text);
+    return SEKISHO_OK;
+}
+
+static enum sekisho_exit update_dns(const struct sekisho *sekisho,
+                                    const struct configuration *configuration, const char *path)
+{
+    char error[512];
+    bool changed;
+
+    if (!dns_update(configuration, path, &changed, error, sizeof(error))) {
+        fprintf(stderr, "sekisho: %s\n", error);
+        return SEKISHO_ERROR;
+    }
+    if (sekisho->values[OPTION_JSON] != NULL) {
+        json_t *reply = json_pack("{s:b, s:o, s:b}", "ok", 1, "file", control_text(span_of(path)),
+                                  "changed", changed);
+
+        sekisho_print_json(reply);
+        json_decref(reply);
+    } else {
+        printf("%s: %s\n", path, changed ? "changed, restart dnsmasq" : "as it was");
+    }
+    return SEKISHO_OK;
+}
+
+enum sekisho_exit sekisho_dns_config(const struct sekisho *sekisho)
+{
+    const char *path = sekisho->values[OPTION_OUTPUT];
+    struct complaints complaints = {json_array(), false, 0};
+    struct configuration *configuration =
+        configuration_read_without_ca(sekisho->configuration, on_line, &complaints);
+    enum sekisho_exit result = SEKISHO_ERROR;
+
+    if (configuration != NULL)
+        result = path == NULL ? print_dns(configuration) : update_dns(sekisho, configuration, path);
+    configuration_free(configuration);
+    json_decref(complaints.lines);
+    return result;
 }
 
 /* --- ca --- */

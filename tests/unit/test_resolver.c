@@ -107,8 +107,9 @@ static bool has(const struct resolver_answer *answer, const char *text)
 
 static struct resolver *resolver_of(struct event_base *base, struct name_server *server)
 {
-    struct configuration configuration = {.resolvers = &server->address, .resolver_count = 1};
+    static struct configuration configuration;
 
+    configuration = (struct configuration){.resolvers = &server->address, .resolver_count = 1};
     return resolver_new(base, &configuration);
 }
 
@@ -179,6 +180,53 @@ static void test_server_on_ipv6(void **state)
     resolver_free(fixture->resolver);
     fixture->resolver = NULL;
     name_server_close(&server);
+}
+
+/* A released host that the clients' resolver sinks is asked for behind it, and anew each time. */
+static void test_sink(void **state)
+{
+    struct fixture *fixture = *state;
+    struct address sink[2];
+    struct name_server upstream;
+    struct question question;
+
+    assert_true(address_parse(SPAN("192.0.2.1"), &sink[0]));
+    assert_true(address_parse(SPAN("2001:db8::1"), &sink[1]));
+    name_server_open(&upstream, fixture->base, AF_INET);
+    upstream.host = 7;
+    struct configuration *configuration = &fixture->configuration;
+    *configuration = (struct configuration){.resolvers = &fixture->server.address,
+                                            .resolver_count = 1,
+                                            .dns_sink = sink,
+                                            .dns_sink_count = 2};
+    resolver_free(fixture->resolver);
+    fixture->resolver = resolver_new(fixture->base, configuration);
+    ask_now(fixture, &question, "both.example");
+    assert_int_equal(question.answer.recent, 0); /* the sink is no origin */
+    assert_int_equal(upstream.asked, 0);
+    resolver_free(fixture->resolver);
+
+    configuration->dns_upstream = &upstream.address;
+    configuration->dns_upstream_count = 1;
+    fixture->resolver = resolver_new(fixture->base, configuration);
+    for (unsigned turn = 1; turn <= 2; turn++, skew += 600000) {
+        ask_now(fixture, &question, "both.example");
+        assert_int_equal(question.answer.count, 2);
+        assert_true(is_at(&question.answer, 0, "192.0.2.7") ||
+                    is_at(&question.answer, 1, "192.0.2.7"));
+        assert_int_equal(upstream.asked, 2 * turn);
+    }
+    fixture->server.host = 3; /* it is no longer sunk */
+    ask_now(fixture, &question, "four.example");
+    assert_true(is_at(&question.answer, 0, "192.0.2.3"));
+    assert_int_equal(upstream.asked, 4);
+    /* the servers behind sink it themselves: that is the end of it */
+    fixture->server.host = upstream.host = 1;
+    ask_now(fixture, &question, "six.example");
+    assert_int_equal(question.answer.count, 0);
+    resolver_free(fixture->resolver);
+    fixture->resolver = NULL;
+    name_server_close(&upstream);
 }
 
 static void test_alias_and_many(void **state)
@@ -582,6 +630,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_both_families),
+        TEST(test_sink),
         TEST(test_one_family),
         TEST(test_server_on_ipv6),
         TEST(test_alias_and_many),
