@@ -330,7 +330,11 @@ class Origins:
         lines = ["no-resolv", "no-hosts", "bind-interfaces", "local-ttl=5", "user=root", "group=root",
                  "listen-address=" + origin4(DNS_NUMBER), "listen-address=" + origin6(DNS_NUMBER),
                  "pid-file=", "no-daemon", "log-queries", "log-facility=-", "cache-size=0",
-                 "address=/#/"]
+                 "address=/#/",
+                 # a service record with a key that hides names, and an offer of HTTP/3
+                 "dns-rr=hidden.example.org,65,000100000100030268330005000400112233",
+                 "dns-rr=hidden.example.org,64,000100000100030268330005000400112233",
+                 "host-record=inside.rebind.test,192.168.10.20"]
         for host, (number, _, _) in HOSTS.items():
             lines.append("host-record=%s,%s,%s" % (host, origin4(number), origin6(number)))
         with open(path, "w", encoding="ascii") as file:

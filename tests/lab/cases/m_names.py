@@ -3,11 +3,14 @@
 # What is known by names and numbers: countries and autonomous systems from databases, the resolver
 # beside the gateway, and names that are asked past it.
 
+import contextlib
 import os
 import subprocess
 
 from case import NAVIGATE, blocked, call, case, check, equal, not_reached, reached
 from gateway import REPOSITORY
+from names import A, AAAA, HTTPS, NXDOMAIN, SINK4, SINK6, SVCB, UPSTREAM, Resolver, ask
+from network import GATEWAY_LAN6
 from processes import wait_for
 
 PATIENT = "www.patient-link.example"
@@ -137,3 +140,144 @@ def database_that_is_damaged(lab):
     check(lab.gateway.reload()[0] != 0, "a damaged database was taken")
     answer = lab.curl("clinician", "-4", *NAVIGATE, "https://%s/present" % PATIENT)
     blocked(lab, answer, "denied-country")
+
+
+# --- the resolver beside the gateway ---
+
+def dns_file(lab):
+    return os.path.join(lab.gateway.folder, "dnsmasq.conf")
+
+
+def with_resolver(lab, changes=None, **options):
+    """The gateway runs and has written the file; dnsmasq is not there yet."""
+    network = {"resolvers": ["127.0.0.1"], "dns-upstream": [UPSTREAM], "dns-file": dns_file(lab)}
+    if os.path.exists(dns_file(lab)):
+        os.unlink(dns_file(lab))
+    lab.gateway.configure({"network": network, **(changes or {})}, **options)
+    lab.gateway.start()
+    check(os.path.exists(dns_file(lab)), "no file for dnsmasq: " + lab.gateway.log()[-500:])
+    return Resolver(lab, dns_file(lab))
+
+
+@case(start=False)
+def what_the_clients_are_told(lab):
+    """Canaries, service records, private addresses; and everything else as the internet says it."""
+    with with_resolver(lab):
+        for name in ("use-application-dns.net", "mask.icloud.com", "mask-h2.icloud.com",
+                     "doh.dns.apple.com", "x.mask.icloud.com"):
+            for kind in (A, AAAA):
+                equal(ask(lab, name, kind), (NXDOMAIN, []), name)
+        equal(ask(lab, "_dns.resolver.arpa", SVCB), (NXDOMAIN, []))
+        for kind in (HTTPS, SVCB):
+            check(ask(lab, "hidden.example.org", kind, UPSTREAM, "gateway")[1], "the lab's own record")
+            equal(ask(lab, "hidden.example.org", kind)[1], [])
+        equal(ask(lab, "inside.rebind.test", A, UPSTREAM, "gateway")[1], ["192.168.10.20"])
+        equal(ask(lab, "inside.rebind.test")[1], [])
+        for host in (EHR, "call.telemed.example", "unknown.example.org"):
+            equal(ask(lab, host), (0, [lab.address(host)]))
+            equal(ask(lab, host, AAAA), (0, [lab.address(host, 6)]))
+            equal(ask(lab, host, server=GATEWAY_LAN6), (0, [lab.address(host)]))
+
+
+@case(start=False)
+def sunk_names_lead_to_the_page(lab):
+    """A denied host and an attachment host: the sink's address, the page, an incident, nobody met."""
+    with with_resolver(lab):
+        for host, reason in (("bit.ly", "denied-destination"),
+                             ("files.telemed.example", "chat-attachment")):
+            equal((ask(lab, host), ask(lab, host, AAAA)), ((0, [SINK4]), (0, [SINK6])), host)
+            for address in (SINK4, "[%s]" % SINK6):
+                lab.collector.clear()
+                answer = lab.curl("clinician", "--resolve", "%s:443:%s" % (host, address), *NAVIGATE,
+                                  "https://%s/x" % host)
+                record = blocked(lab, answer, reason)
+                check(record["dst"] == "%s:443" % address, record)
+            not_reached(lab, host)
+        equal(ask(lab, "www.bit.ly")[1], [SINK4])  # .bit.ly
+        equal(ask(lab, "x.files.telemed.example")[1], [])  # not the name itself
+
+
+@case(start=False)
+def released_host_is_found_behind_the_sink(lab):
+    """The client still goes to the sink; the gateway asks where the host is. No mismatch is told of it."""
+    host = "files.telemed.example"
+    to_sink = ["--resolve", "%s:443:%s" % (host, SINK4), "--resolve", "%s:80:%s" % (host, SINK4)]
+    with with_resolver(lab):
+        answer = lab.curl("clinician", *to_sink, *NAVIGATE, "https://%s/plain.txt" % host)
+        blocked(lab, answer, "chat-attachment")
+        lab.gateway.sekisho("release", host, "--for", "5m", "--reason", "lab", "--by", "lab")
+        for scheme in ("https", "http"):
+            wait_for(lambda: lab.curl("clinician", *to_sink, *NAVIGATE, "%s://%s/plain.txt" % (
+                scheme, host)).status == 200, 5, "the release over %s" % scheme)
+        equal(lab.collector.records(event="mismatch"), [])
+        check(lab.wire.attempts(lab.address(host), lab.address(host, 6)), "it was reached otherwise")
+
+
+@case(start=False)
+def answers_agree(lab):
+    """The client goes where dnsmasq sent it, and the gateway goes there too: one resolver for both."""
+    with with_resolver(lab) as resolver:
+        for host in (EHR, "web.splice.example"):
+            address = ask(lab, host)[1][0]
+            lab.collector.clear()
+            reached(lab, lab.curl("clinician", "--resolve", "%s:443:%s" % (host, address),
+                                  "https://%s/" % host))
+            equal(lab.collector.records(event="mismatch"), [])
+        check("from 127.0.0.1" in resolver.process.output(), "the gateway asked somebody else")
+        status, _, text = lab.gateway.sekisho("check", check=False)
+        equal(status, 0, text)
+        check("network.resolvers" not in text, text)
+        lab.gateway.configure({"network": {"dns-upstream": [UPSTREAM], "dns-file": dns_file(lab)}})
+        check("warning: network.resolvers: not this machine's own" in
+              lab.gateway.sekisho("check", check=False)[2])
+
+
+@case(start=False)
+def file_follows_the_configuration(lab):
+    """Written at the start and at a reload, replaced in one step, left alone when nothing changed."""
+    with with_resolver(lab) as resolver:
+        equal(ask(lab, PATIENT)[1], [lab.address(PATIENT)])
+        first = os.stat(dns_file(lab))
+        lab.gateway.reload(by="signal")
+        equal(os.stat(dns_file(lab)).st_ino, first.st_ino)
+        text = lab.gateway.text()
+        lab.gateway.write(text.replace("clinic {", 'clinic {\n    deny = { "%s" }' % PATIENT))
+        lab.gateway.reload(by="signal")
+        wait_for(lambda: "dnsmasq must be restarted" in lab.gateway.log(), 5, lab.gateway.log)
+        check(os.stat(dns_file(lab)).st_ino != first.st_ino, "it was written over")
+        resolver.restart()
+        equal(ask(lab, PATIENT)[1], [SINK4])
+        said = lab.gateway.sekisho("dns-config", "--output", dns_file(lab))
+        check("as it was" in said, said)
+        lab.gateway.write(text)
+        said = lab.gateway.sekisho("dns-config", "--output", dns_file(lab))
+        check("changed, restart dnsmasq" in said, said)
+        with open(dns_file(lab), encoding="utf-8") as file:
+            equal(lab.gateway.sekisho("dns-config"), file.read())
+
+
+# --- names asked over HTTPS ---
+
+def ask_over_https(lab, url, *words):
+    """curl asks for a name by DNS over HTTPS, and does not get it; the record of why."""
+    lab.collector.clear()
+    answer = lab.curl("clinician", "--doh-url", url, *words, "https://%s/" % EHR, seconds=10)
+    check(answer.exit in (6, 7), answer)
+    return lab.collector.wait(event="block", reason="denied-destination", host="unknown.example.org")
+
+
+@case({"tls": {"http2": True}})
+def dns_over_https_is_stopped(lab):
+    """By its path and by its media type, in HTTP/1.1 and in HTTP/2; no question reaches the server."""
+    host = "unknown.example.org"
+    for context in (contextlib.nullcontext(), lab.origins.speaking_http2()):
+        with context:
+            for path in ("/dns-query", "/other"):
+                record = ask_over_https(lab, "https://%s%s" % (host, path))
+                equal((record["path"], record["method"]), (path, "POST"))
+            lab.collector.clear()
+            answer = lab.curl("clinician", "https://%s/dns-query?dns=AAABAAABAAAAAAAAA3d3dwAAAQAB" % host)
+            blocked(lab, answer, "denied-destination", page=False)
+            equal(answer.facts["http_version"], "1.1" if context.__class__.__name__ == "nullcontext"
+                  else "2")
+    equal(lab.origins.requests(host), [])
