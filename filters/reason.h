@@ -50,6 +50,8 @@
     X(ORIGIN_TIMEOUT, "origin-timeout", 504, "-", "the origin took too long")                      \
     X(ORIGIN_CERTIFICATE, "origin-certificate", 502, "x", "the origin's certificate fails")        \
     X(ORIGIN_TLS, "origin-tls", 502, "x", "the TLS handshake with the origin fails")               \
+    X(CLIENT_CERTIFICATE, "client-certificate", 502, "x",                                          \
+      "the origin demands a client's certificate")                                                 \
     X(CLIENT_TLS, "client-tls", 0, "-", "the client ends the TLS handshake")                       \
     X(OVERLOAD, "overload", 503, "-", "the gateway or this client is at its limit")
 

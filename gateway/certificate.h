@@ -13,7 +13,7 @@
 /* --- origins --- */
 
 /* The client context for origins: TLS 1.2 and 1.3, ECDHE and AEAD, the trust bundle, strict
- * verification. NULL with a message. */
+ * verification, of what is stapled too. NULL with a message. */
 SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t size);
 
 /* Tells of each root in the context's bundle that will not be trusted for its form, one line each,
@@ -30,9 +30,12 @@ void certificate_origin_review(SSL_CTX *context, void (*tell)(void *argument, co
 int certificate_expect(SSL *ssl, const char *name, int client_version);
 
 /* Why the last handshake on `ssl` failed or "ok": a short code such as "expired", "untrusted",
- * "name", for the log's `verify`. Static. The codes stand in gateway/certificate_verify.h; "none"
+ * "name", for the log's `verify`. Static. The codes stand in gateway/certificate_verdict.h; "none"
  * before a certificate was seen. */
 const char *certificate_verdict(const SSL *ssl);
+
+/* Whether the server asked for a certificate of the client's. It was sent none. */
+bool certificate_asked(const SSL *ssl);
 
 /* Whether the verified certificate of `ssl` covers another host name (or address literal) too. */
 bool certificate_covers(const SSL *ssl, struct span host);

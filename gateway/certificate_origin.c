@@ -13,11 +13,13 @@
 #include "gateway/certificate_tls.h"
 #include "gateway/certificate_verify.h"
 #include "gateway/chain.h"
+#include "gateway/staple.h"
 
 /* Hangs on the SSL, freed with it. */
 struct expectation {
     struct certificate_name name;
     enum certificate_verdict verdict;
+    bool asked; /* for a certificate of ours */
 };
 
 static int expectation_index = -1;
@@ -66,6 +68,33 @@ static int verify_origin(X509_STORE_CTX *context, void *argument)
     return expectation->verdict == VERDICT_OK;
 }
 
+/* OpenSSL asks this after the certificate was verified, whether the server stapled or not. */
+static int verify_staple(SSL *ssl, void *argument)
+{
+    struct expectation *expectation = expectation_of(ssl);
+    const unsigned char *bytes = NULL;
+    long size = SSL_get_tlsext_status_ocsp_resp(ssl, &bytes);
+
+    (void)argument;
+    if (!expectation || expectation->verdict != VERDICT_OK)
+        return 0;
+    expectation->verdict =
+        staple_check(SSL_get0_verified_chain(ssl), bytes, size, (int64_t)time(NULL));
+    return expectation->verdict == VERDICT_OK;
+}
+
+/* A server that asks for a client's certificate gets none: we have none, and the client's own
+ * cannot be passed on. It may go on without. */
+static int on_certificate_request(SSL *ssl, X509 **certificate, EVP_PKEY **key)
+{
+    struct expectation *expectation = expectation_of(ssl);
+
+    (void)certificate, (void)key;
+    if (expectation)
+        expectation->asked = true;
+    return 0;
+}
+
 static void describe_error(const char *what, char *error, size_t size)
 {
     unsigned long code = ERR_peek_last_error();
@@ -97,6 +126,12 @@ SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t 
     }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
     SSL_CTX_set_cert_verify_callback(context, verify_origin, NULL);
+    SSL_CTX_set_client_cert_cb(context, on_certificate_request);
+    if (SSL_CTX_set_tlsext_status_type(context, TLSEXT_STATUSTYPE_ocsp) != 1 ||
+        SSL_CTX_set_tlsext_status_cb(context, verify_staple) != 1) {
+        describe_error("OCSP", error, size);
+        goto failed;
+    }
     ERR_clear_error();
     return context;
 failed:
@@ -153,6 +188,13 @@ const char *certificate_verdict(const SSL *ssl)
     const struct expectation *expectation = expectation_of(ssl);
 
     return certificate_verdict_code(expectation ? expectation->verdict : VERDICT_NONE);
+}
+
+bool certificate_asked(const SSL *ssl)
+{
+    const struct expectation *expectation = expectation_of(ssl);
+
+    return expectation && expectation->asked;
 }
 
 bool certificate_covers(const SSL *ssl, struct span host)

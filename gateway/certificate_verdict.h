@@ -19,6 +19,10 @@
     X(NAME, "name", X509_V_ERR_HOSTNAME_MISMATCH, "it speaks for other hosts")                     \
     X(NO_SAN, "no-san", X509_V_ERR_HOSTNAME_MISMATCH, "no subjectAltName; the CN is not a host")   \
     X(REVOKED, "revoked", X509_V_ERR_CERT_REVOKED, "withdrawn by its issuer")                      \
+    X(STAPLE, "staple", X509_V_ERR_OCSP_VERIFY_FAILED,                                             \
+      "the stapled answer about its revocation is malformed, forged or about another one")         \
+    X(MUST_STAPLE, "must-staple", X509_V_ERR_OCSP_VERIFY_NEEDED,                                   \
+      "it demands a stapled answer, and there is no current one")                                  \
     X(PURPOSE, "purpose", X509_V_ERR_INVALID_PURPOSE, "not a certificate for TLS servers")         \
     X(CA_LEAF, "ca-leaf", X509_V_ERR_INVALID_PURPOSE, "a CA's certificate used by a server")       \
     X(NOT_CA, "not-ca", X509_V_ERR_INVALID_CA, "signed with a certificate that is not a CA's")     \

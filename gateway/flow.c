@@ -351,6 +351,28 @@ static void refuse_origin(struct flow *flow, enum reason reason, const char *det
                reason == REASON_ORIGIN_CERTIFICATE ? ALERT_BAD_CERTIFICATE : ALERT_INTERNAL_ERROR);
 }
 
+void flow_certificate_hint(const struct flow *flow, char *text, size_t size)
+{
+    char name[HOST_TEXT];
+
+    wanted_name(flow, name);
+    snprintf(
+        text, size,
+        "the origin demands a client's certificate; to relay it: clinic { splice = { \"%s\" } }",
+        name);
+}
+
+void flow_report_certificate_demand(struct flow *flow)
+{
+    const SSL *ssl = flow->far != NULL ? channel_ssl(flow->far) : NULL;
+    char hint[HINT_TEXT];
+
+    if (ssl == NULL || !certificate_asked(ssl))
+        return;
+    flow_certificate_hint(flow, hint, sizeof(hint));
+    report(flow, EVENT_TLS_ERROR, REASON_CLIENT_CERTIFICATE, hint);
+}
+
 static bool chose_http2(const SSL *ssl)
 {
     const unsigned char *name;
@@ -387,6 +409,13 @@ static void on_far_event(void *context, struct channel *channel, enum channel_ev
         refuse_protocol(flow);
     } else if (event == CHANNEL_FAILED) {
         bool bad_certificate = strcmp(flow->verify, "ok") != 0 && strcmp(flow->verify, "none") != 0;
+        char hint[HINT_TEXT];
+        if (!bad_certificate && certificate_asked(channel_ssl(channel)) &&
+            channel_alert(channel) >= 0) {
+            flow_certificate_hint(flow, hint, sizeof(hint));
+            refuse_origin(flow, REASON_CLIENT_CERTIFICATE, hint);
+            return;
+        }
         refuse_origin(flow, bad_certificate ? REASON_ORIGIN_CERTIFICATE : REASON_ORIGIN_TLS,
                       channel_error(channel));
     }

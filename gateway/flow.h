@@ -82,6 +82,12 @@ void flow_prepare_client_context(SSL_CTX *context);
 /* Notes whose network the origin's address is in, for the records and the policy. */
 void flow_note_origin(struct flow *flow, const struct address *address);
 
+/* What the log says of an origin that demands a client's certificate: how to let it through. */
+#define HINT_TEXT (HOST_TEXT + 128)
+void flow_certificate_hint(const struct flow *flow, char *text, size_t size);
+/* The origin left before it was asked anything: tells it where that was for want of one. */
+void flow_report_certificate_demand(struct flow *flow);
+
 /* Fills what every record about this flow says: client, room, destination, name. */
 void flow_record(const struct flow *flow, enum record_event event, struct record *record);
 /* Puts the deciding rule, the reason and its checklist item into a record. */

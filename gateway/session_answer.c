@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "filters/url.h"
+#include "gateway/certificate.h"
 #include "gateway/digest.h"
 #include "gateway/replica.h"
 
@@ -283,4 +284,20 @@ void session_fail_origin(struct exchange *exchange, enum record_event event, enu
     exchange->origin_failed = true;
     session_answer(exchange, event, reason, detail);
     exchange->carrier->drop_origin(exchange); /* only now: the record still spoke of its response */
+}
+
+/* In TLS 1.3 a client that has no certificate learns only after its handshake that it needs one, by
+ * an alert that a reset may overtake (RFC 8446 section 4.4.2.4). */
+void session_lose_origin(struct exchange *exchange, const char *detail)
+{
+    const struct flow *flow = exchange->flow;
+    const SSL *ssl = flow->far != NULL ? channel_ssl(flow->far) : NULL;
+    char hint[HINT_TEXT];
+
+    if (ssl == NULL || !certificate_asked(ssl)) {
+        session_fail_origin(exchange, EVENT_ERROR, REASON_ORIGIN_UNREACHABLE, detail);
+        return;
+    }
+    flow_certificate_hint(flow, hint, sizeof(hint));
+    session_fail_origin(exchange, EVENT_TLS_ERROR, REASON_CLIENT_CERTIFICATE, hint);
 }

@@ -173,7 +173,7 @@ static void origin_left(struct session_http1 *session, const char *detail)
         session_http1_drop_origin(session);
         session_http1_reach_origin(session);
     } else {
-        session_fail_origin(&session->exchange, EVENT_ERROR, REASON_ORIGIN_UNREACHABLE, detail);
+        session_lose_origin(&session->exchange, detail);
     }
 }
 
@@ -496,6 +496,8 @@ static void far_left(struct session_http1 *session, enum channel_result result)
     if (session->tunnel) {
         session->ending = END_FINISH;
     } else if (!exchange->active) { /* kept alive, and now over */
+        if (session->far_exchanges == 0)
+            flow_report_certificate_demand(session->flow);
         session_http1_drop_origin(session);
         if (channel_ssl(flow->near) != NULL && http1_idle(session->requests))
             session->ending = END_FINISH;

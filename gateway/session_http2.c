@@ -94,6 +94,8 @@ static void lose_origin(struct session_http2 *session, const char *detail)
     if (session->far == NULL)
         return;
     session_http2_close(session);
+    if (session->responses == 0 && TAILQ_EMPTY(&session->streams))
+        flow_report_certificate_demand(session->flow);
     TAILQ_FOREACH (stream, &session->streams, next)
         session_http2_orphan_stream(stream, detail);
     http2_free(session->far);

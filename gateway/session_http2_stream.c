@@ -74,7 +74,7 @@ void session_http2_orphan_stream(struct stream *stream, const char *detail)
     else if (exchange->active && stream->session->responses > 0 && is_safe(&exchange->request))
         session_http2_reset_stream(stream, HTTP2_REFUSED_STREAM);
     else if (exchange->active)
-        session_fail_origin(exchange, EVENT_ERROR, REASON_ORIGIN_UNREACHABLE, detail);
+        session_lose_origin(exchange, detail);
     let_go_of_far(stream, HTTP2_CANCEL);
 }
 

@@ -179,6 +179,8 @@ bool session_watch_bytes(struct exchange *exchange, enum watch_side side, const 
  */
 void session_answer(struct exchange *exchange, enum record_event event, enum reason reason,
                     const char *detail);
+/* The origin is gone without a response: says why, as far as that is known. */
+void session_lose_origin(struct exchange *exchange, const char *detail);
 /* The same because of the origin, which is given up. */
 void session_fail_origin(struct exchange *exchange, enum record_event event, enum reason reason,
                          const char *detail);

@@ -49,6 +49,7 @@ HOSTS = {
     "stubborn.example-clinic.jp": (80, "python", "stubborn"),
     "closing.example-clinic.jp": (81, "python", "closing"),
     "hostile.example-clinic.jp": (82, "python", "hostile"),
+    "changing.example-clinic.jp": (86, "openssl", "started by the cases that need it"),
     "streams.example-clinic.jp": (83, "nghttpd", "started by the cases that need it"),
 }
 BAD_CERTIFICATES = {

@@ -427,6 +427,7 @@ static void test_versions_and_names(void **state)
         assert_int_equal(certificate_not_after(ssl),
                          chain_time(X509_get0_notAfter(leaf.certificate)));
         assert_true(certificate_covers(ssl, SPAN("www.example.jp")));
+        assert_false(certificate_asked(ssl));
         assert_true(certificate_covers(ssl, SPAN("Www.Example.JP.")));
         assert_true(certificate_covers(ssl, SPAN("192.0.2.7")));
         assert_false(certificate_covers(ssl, SPAN("192.0.2.8")));
@@ -473,6 +474,7 @@ static void test_parameters(void **state)
     SSL *ssl = shake(context, &server, "www.example.jp", TLS1_3_VERSION, &done);
     assert_true(done);
     assert_null(SSL_get0_peer_certificate(server.ssl));
+    assert_true(certificate_asked(ssl));
     SSL_free(ssl);
     unserve(&server);
 
