@@ -114,6 +114,7 @@ class Peer:
         self._data = b""
         self.decoder = hpack.Decoder()
         self.seen = []
+        self.open = True
 
     def _fill(self, size):
         while len(self._data) < size:
@@ -231,6 +232,7 @@ class Origin:
 
     def _serve(self, sock):
         sock.settimeout(30)
+        peer = None
         with contextlib.suppress(OSError, EOFError), \
                 self.context.wrap_socket(sock, server_side=True) as tls:
             got = b""
@@ -239,14 +241,12 @@ class Origin:
             peer = Peer(lambda: tls.recv(65536), tls.sendall)
             self.peers.append(peer)
             peer.send(frame(SETTINGS, 0, 0))
-            while True:
-                found = peer.take()
-                if found is None:
-                    return
+            while found := peer.take():
                 if found.kind == SETTINGS and not found.flags & ACK:
                     peer.send(frame(SETTINGS, ACK, 0))
-                if self.behave(peer, found) is False:
-                    return
+                self.behave(peer, found)
+        if peer:
+            peer.open = False
 
     def seen(self, kind):
         return [f for peer in list(self.peers) for f in list(peer.seen) if f.kind == kind]
