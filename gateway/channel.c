@@ -18,6 +18,7 @@
 #define WRITE_PIECE 16384 /* one TLS record's worth */
 #define WRITE_WHOLE 8192  /* so much in one piece of memory is not worth being joined to more */
 #define FINISH      30000 /* ms that the rest of the output may take to leave */
+#define LOOK        1000  /* microseconds between two looks at the sockets */
 
 /* Bytes that come before those of the socket. */
 struct backlog {
@@ -427,6 +428,21 @@ size_t channel_pending(const struct channel *channel)
 }
 
 /* --- beginning and end --- */
+
+struct event_base *channel_loop_new(void)
+{
+    static const struct timeval look = {0, LOOK};
+    struct event_config *config = event_config_new();
+    struct event_base *base = NULL;
+
+    /* By itself libevent goes on with what is active, and with what that makes active, to the end.
+     */
+    if (config != NULL && event_config_set_max_dispatch_interval(config, &look, -1, 0) == 0)
+        base = event_base_new_with_config(config);
+    if (config != NULL)
+        event_config_free(config);
+    return base;
+}
 
 struct channel *channel_new(struct event_base *base, int fd, channel_handler *handler,
                             void *context)

@@ -24,6 +24,12 @@ enum channel_event {
 struct channel;
 typedef void channel_handler(void *context, struct channel *channel, enum channel_event event);
 
+/*
+ * A loop for channels: one that has more to read each time it was told so does not keep the loop
+ * from looking at the other sockets. NULL without memory or descriptors.
+ */
+struct event_base *channel_loop_new(void);
+
 /* Takes the socket. */
 struct channel *channel_new(struct event_base *base, int fd, channel_handler *handler,
                             void *context);

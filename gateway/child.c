@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "filters/memory.h"
+#include "gateway/channel.h"
 #include "gateway/log.h"
 
 static const struct role_operations *const roles[] = {
@@ -159,7 +160,7 @@ void child_main(enum role role, unsigned slot, const struct configuration *confi
     else
         snprintf(name, sizeof(name), "%s", role_name(role));
     log_init(name);
-    child.base = event_base_new();
+    child.base = channel_loop_new();
     if (child.base == NULL)
         fatal("no event loop");
     if (operations->prepare != NULL && operations->prepare(&child) != 0)

@@ -19,7 +19,8 @@ static int setup(void **state)
     int fds[2];
 
     fixture->descriptors = descriptors_open();
-    fixture->base = event_base_new();
+    fixture->base = channel_loop_new();
+    assert_non_null(fixture->base);
     stream_pair(fds, SMALL);
     owner_open(&fixture->owner, fixture->base, fds[0]);
     fixture->peer = fds[1];
@@ -578,6 +579,48 @@ static void test_peer_resets(void **state)
     assert_false(owner->ended);
 }
 
+/* One that has always more to read, and takes its time, does not hide the others from the loop. */
+struct greedy {
+    int other;        /* the peer of another channel: it speaks at the first turn */
+    const bool *done; /* it was heard */
+    unsigned turns;
+};
+
+static void on_greedy(void *context, struct channel *channel, enum channel_event event)
+{
+    static const struct timespec while_it_works = {0, 200000};
+    struct greedy *greedy = context;
+    uint8_t byte;
+    size_t got;
+
+    assert_int_equal(event, CHANNEL_READABLE);
+    if (greedy->turns++ == 0)
+        assert_int_equal(send(greedy->other, "now", 3, MSG_NOSIGNAL), 3);
+    nanosleep(&while_it_works, NULL);
+    bool more = channel_read(channel, &byte, 1, &got) == CHANNEL_DATA;
+    channel_want_read(channel, more && !*greedy->done);
+}
+
+static void test_turns(void **state)
+{
+    struct fixture *fixture = *state;
+    struct owner *owner = &fixture->owner;
+    static const char much[10000];
+    struct greedy greedy = {.other = fixture->peer, .done = &owner->done};
+    int fds[2];
+
+    stream_pair(fds, SMALL);
+    owner_want_read(owner, true);
+    owner->wanted = 3;
+    struct channel *channel = channel_new(fixture->base, fds[0], on_greedy, &greedy);
+    channel_replay(channel, much, sizeof(much));
+    channel_want_read(channel, true);
+    assert_true(loop_until(fixture->base, &owner->done, LONG_ENOUGH));
+    assert_in_range(greedy.turns, 1, 200);
+    channel_free(channel);
+    close(fds[1]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -601,6 +644,7 @@ int main(void)
         TEST(test_detach),
         TEST(test_reset),
         TEST(test_peer_resets),
+        TEST(test_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
