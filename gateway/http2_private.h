@@ -132,6 +132,7 @@ struct http2 {
     size_t frame_fill;      /* how much of it is there, */
     size_t frame_left;      /* and of the frame still to come; at first of the preface */
     unsigned continuations; /* of the head that is being received */
+    int32_t last_head;      /* the highest stream that a client sent one for */
     struct http2_stream *streams;
     struct http2_stream *changed, **changed_end;
     size_t open;          /* streams that nghttp2 knows */

@@ -59,12 +59,27 @@ static bool carries_nothing(uint8_t type, uint8_t flags, size_t size)
     return !(flags & NGHTTP2_FLAG_END_STREAM) && (size == 0 || may_be_padding);
 }
 
+/*
+ * HEADERS on a stream that is over, or was passed over: it is decoded, for the tables' sake, and
+ * told to nobody. One may come too late without a fault of the peer's; many are a flood.
+ */
+static bool is_stray(struct http2 *connection, uint8_t type, int32_t id)
+{
+    if (type != NGHTTP2_HEADERS)
+        return false;
+    if (connection->server && id > connection->last_head) {
+        connection->last_head = id;
+        return false;
+    }
+    return http2_stream_of(connection->session, id) == NULL;
+}
+
 /* What the peer does wrong by sending this frame, and the code for it. */
 static enum http2_error frame_check(struct http2 *connection, const uint8_t head[FRAME_HEAD],
                                     size_t size)
 {
     uint8_t type = head[3];
-    bool of_stream = head[5] & 0x7f || head[6] || head[7] || head[8];
+    int32_t of_stream = (head[5] & 0x7f) << 24 | head[6] << 16 | head[7] << 8 | head[8];
     connection->continuations = type == NGHTTP2_CONTINUATION ? connection->continuations + 1 : 0;
     if (type == NGHTTP2_PRIORITY && !of_stream) /* RFC 9113 section 6.3 */
         return HTTP2_ERROR_PROTOCOL;
@@ -73,6 +88,8 @@ static enum http2_error frame_check(struct http2 *connection, const uint8_t head
     if (connection->continuations > CONTINUATIONS)
         return HTTP2_ERROR_FRAME_FLOOD;
     if (carries_nothing(type, head[4], size) && !bucket_take(&connection->nothing, connection->now))
+        return HTTP2_ERROR_FRAME_FLOOD;
+    if (is_stray(connection, type, of_stream) && !bucket_take(&connection->resets, connection->now))
         return HTTP2_ERROR_FRAME_FLOOD;
     return HTTP2_ERROR_NONE;
 }

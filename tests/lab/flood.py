@@ -15,7 +15,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from http2_frames import (CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING,  # noqa: E402
-                          PREFACE, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, frame, request)
+                          PREFACE, PRIORITY, RST_STREAM, SETTINGS, WINDOW_UPDATE, fields, frame, request)
 
 PIECE = 60000
 
@@ -32,6 +32,7 @@ class Flood:
         self.make = getattr(self, kind)
         self.get = request(host, "/logo.png")
         self.post = request(host, "/echo", "POST")
+        self.bad = fields((":method", "GET"))
         self.first = PREFACE + frame(SETTINGS, 0, 0, b"\0\4" + number(0) if kind == "windows" else b"") \
             + frame(SETTINGS, 1, 0)
         if kind in ("data", "priority", "windows"):
@@ -52,7 +53,7 @@ class Flood:
 
     def malformed(self):
         self.stream += 2
-        return frame(HEADERS, END_HEADERS | END_STREAM, self.stream, self.get[:20])
+        return frame(HEADERS, END_HEADERS | END_STREAM, self.stream, self.bad)
 
     def continuation(self):
         """A head that never ends, of fields that cost nothing to send: the static table's."""

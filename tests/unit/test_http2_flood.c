@@ -163,6 +163,42 @@ static void test_reset_floods(void **state)
     }
 }
 
+/* Heads on a stream that is over are decoded all the same: they are not free either. */
+static void flood_stray(struct evbuffer *bytes, uint32_t id)
+{
+    if (id == 3) /* the first is a reset, of the stream that all floods begin with */
+        frame_add_number(bytes, RST_STREAM, 1, HTTP2_CANCEL);
+    else
+        headers_add(bytes, END_HEADERS | END_STREAM, 1, GET);
+}
+/* The same on streams that were never opened, below one that was. */
+static void flood_below(struct evbuffer *bytes, uint32_t id)
+{
+    headers_add(bytes, END_HEADERS | END_STREAM, id == 3 ? 40001 : id, GET);
+}
+
+static void test_stray_heads(void **state)
+{
+    (void)state;
+    static void (*const FLOODS[])(struct evbuffer *, uint32_t) = {flood_stray, flood_below};
+    for (size_t i = 0; i < sizeof(FLOODS) / sizeof(FLOODS[0]); i++) {
+        struct http2_options options = small_options();
+        options.resets = (struct http2_allowance){.burst = 50, .rate = 5};
+        struct recorder recorder = {0};
+        struct http2 *server = recorded_new(true, options, &recorder);
+        assert_in_range(flood(server, &recorder, 200, 1000, true, FLOODS[i]), 49, 53);
+        assert_int_equal(recorder.error, HTTP2_ERROR_FRAME_FLOOD);
+        assert_int_equal(recorder.code, HTTP2_ENHANCE_YOUR_CALM);
+        http2_free(server);
+        recorder_clear(&recorder);
+        server = recorded_new(true, options, &recorder);
+        assert_int_equal(flood(server, &recorder, 200, 4, true, FLOODS[i]), 200);
+        assert_int_equal(recorder.errors, 0);
+        http2_free(server);
+        recorder_clear(&recorder);
+    }
+}
+
 /* Streams above the limit, from one that does not read that they are refused. */
 static void flood_streams(struct evbuffer *bytes, uint32_t id)
 {
@@ -270,7 +306,7 @@ int main(void)
         cmocka_unit_test(test_frame_floods),       cmocka_unit_test(test_answer_floods),
         cmocka_unit_test(test_reset_floods),       cmocka_unit_test(test_unread_refusals),
         cmocka_unit_test(test_continuation_flood), cmocka_unit_test(test_compression_bomb),
-        cmocka_unit_test(test_interim_flood),
+        cmocka_unit_test(test_interim_flood),      cmocka_unit_test(test_stray_heads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,7 +261,7 @@ def floods_harm_nobody(lab):
             check(told["bytes"] > 0, kind, told)
             if median > 10 * before + 0.05:
                 slow.append(lines[-1])
-        lines.append("memory: %d kB more" % (sum(resident(pid)[0] for pid in worker) - memory))
+        lines.append("memory: %d kB more" % ((sum(resident(pid)[0] for pid in worker) - memory) // 1024))
         with open(os.path.join(build_folder(), "lab", "floods.txt"), "w", encoding="ascii") as file:
             file.write("\n".join(lines) + "\n")
         equal(slow, [], lines)
