@@ -122,6 +122,7 @@ struct policy {
     enum policy_no_sni no_sni;
     int64_t linger;           /* milliseconds */
     int64_t learned_for;      /* milliseconds that a learned link is remembered */
+    int64_t typed_for;        /* milliseconds that a link the clinic sent explains its copies */
     int64_t own_meetings_for; /* milliseconds that a meeting which was seen to be made is known */
     bool learned_by_host;     /* a learned link stands for its whole host */
     bool learn_everywhere;    /* from all inspected hosts of a service, not only its chat hosts */

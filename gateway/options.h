@@ -180,6 +180,10 @@ enum option_type {
       "How long a consultation lasts after the last sign of it.")                                  \
     X(POLICY, "learned-for", DURATION, "1d", 0, 30 * DAY, NULL, CONFIGURATION(policy.learned_for), \
       "How long a link that came in through a service's chat stays blocked.")                      \
+    X(POLICY, "typed-for", DURATION, "1min", 0, 30 * DAY, NULL, CONFIGURATION(policy.typed_for),   \
+      "How long a link that the clinic's side sent through a chat explains the copies of it that " \
+      "come back. A later copy is taken for the patient's. A chat that shows old messages again "  \
+      "may need longer.")                                                                          \
     X(POLICY, "own-meetings-for", DURATION, "30d", 0, 366 * DAY, NULL,                             \
       CONFIGURATION(policy.own_meetings_for),                                                      \
       "How long a meeting that the clinic was seen to make is known as its own; 0: none is.")      \

@@ -27,20 +27,21 @@ static void write_record(struct registry *registry, const struct learned_link *l
 }
 
 /* Somebody floods the chat: what he wants to be forgotten by it may have been. */
-static void tell_of_pushed_out(struct registry *registry, const char *service, int64_t now)
+static void tell_of_pushed_out(struct registry *registry, int64_t now)
 {
-    uint64_t pushed_out = learned_links_pushed_out(registry->learned);
+    const struct learned_link *last;
+    uint64_t pushed_out = learned_links_pushed_out(registry->learned, &last);
     struct record record;
-    char text[96];
+    char text[96 + SCOPE_TEXT];
 
     if (pushed_out == registry->told_pushed_out || now < registry->tell_pushed_out_at)
         return;
-    snprintf(text, sizeof(text), "%llu learned links were pushed out by newer ones",
-             (unsigned long long)(pushed_out - registry->told_pushed_out));
+    snprintf(text, sizeof(text), "%llu learned links were pushed out by newer ones, the last in %s",
+             (unsigned long long)(pushed_out - registry->told_pushed_out), last->scope);
     registry->told_pushed_out = pushed_out;
     registry->tell_pushed_out_at = now + TELL_EVERY;
     record_init(&record, EVENT_ERROR);
-    record_set_text(&record, RECORD_SERVICE, service);
+    record_set_text(&record, RECORD_SERVICE, last->service);
     record_set_text(&record, RECORD_DETAIL, text);
     registry_write(registry, &record);
 }
@@ -56,33 +57,34 @@ static int64_t longest_for(const struct registry *registry, enum learned_kind ki
 {
     const struct policy *policy = &registry->configuration->policy;
 
-    return kind == LEARNED_OWN ? policy->own_meetings_for : policy->learned_for;
+    return kind == LEARNED_OWN     ? policy->own_meetings_for
+           : kind == LEARNED_TYPED ? policy->typed_for
+                                   : policy->learned_for;
 }
 
 bool registry_learn(struct registry *registry, const struct message_learned *message)
 {
-    const struct learned_link *link = &message->link;
-    int64_t now = registry_now() / 1000;
-    struct learned_link bounded = *link;
-    int64_t longest = now + longest_for(registry, link->kind) / 1000;
+    struct learned_link link = message->link;
+    int64_t now = registry_now() / 1000, longest;
 
-    if (link->kind >= LEARNED_KIND_COUNT ||
-        !registry_is_clean_text(link->scope, sizeof(link->scope)) || !is_scope_of(link) ||
-        !registry_is_clean_text(link->service, sizeof(link->service)))
+    if (!learned_link_is_sound(&message->link) ||
+        !registry_is_clean_text(link.scope, sizeof(link.scope)) || !is_scope_of(&link) ||
+        !registry_is_clean_text(link.service, sizeof(link.service)))
         return false;
-    if (bounded.until > longest)
-        bounded.until = longest;
-    if (bounded.since > now)
-        bounded.since = now;
-    bool known = learned_links_find(registry->learned, link->scope, link->url_sha256,
-                                    link->host_sha256, false, now) != NULL;
-    if (!learned_links_add(registry->learned, &bounded, now))
+    longest = now + longest_for(registry, link.kind) / 1000;
+    if (link.until > longest)
+        link.until = longest;
+    if (link.since > registry_now())
+        link.since = registry_now();
+    bool known = learned_links_find(registry->learned, link.scope, link.url_sha256,
+                                    link.host_sha256, false, now) != NULL;
+    if (!learned_links_add(registry->learned, &link, now))
         return true;
-    registry_broadcast(registry, MESSAGE_LEARNED, &bounded, sizeof(bounded));
-    store_set_learned(registry->store, &bounded, now);
+    registry_broadcast(registry, MESSAGE_LEARNED, &link, sizeof(link));
+    store_set_learned(registry->store, &link, now);
     if (!known)
-        write_record(registry, &bounded);
-    tell_of_pushed_out(registry, bounded.service, now);
+        write_record(registry, &link);
+    tell_of_pushed_out(registry, now);
     return true;
 }
 

@@ -14,10 +14,11 @@
 #define SIGN_EVERY   1000      /* ms between signs of the same call */
 #define QUEUE_LIMIT  (1 << 20) /* bytes of records that wait for a registry */
 #define UNSENT_SIGNS 16
-#define RETOLD       60 /* s that a learned link is new for another registry */
-#define NUMBERS_LOW  30 /* incident numbers left when more are asked for */
+#define RETOLD       60000 /* ms that a learned link is new for another registry */
+#define NUMBERS_LOW  30    /* incident numbers left when more are asked for */
 
 /* A flooded chat must not keep the registry, its store and the other workers busy. */
+#define LINKS_WAITING (LEARNED_MAX + 1024)
 #define LINKS_AT_ONCE 256
 #define LINKS_PER_MS  1
 
@@ -31,6 +32,7 @@ struct waiting_link {
     STAILQ_ENTRY(waiting_link) next;
     struct learned_link link;
 };
+STAILQ_HEAD(waiting_links, waiting_link);
 
 struct release_list {
     struct release *rows;
@@ -56,7 +58,7 @@ struct replica {
     STAILQ_HEAD(, waiting_record) waiting;
     size_t waiting_bytes;
     uint64_t dropped;
-    STAILQ_HEAD(, waiting_link) links; /* learned, and not told to the registry yet */
+    struct waiting_links links; /* learned, and not told to the registry yet */
     size_t link_count;
     int64_t allowance;  /* how many may be told at once */
     int64_t allowed_at; /* when that was counted */
@@ -299,16 +301,34 @@ static bool is_terminated(const char *text, size_t size)
 
 static void take_learned(struct replica *replica, const struct learned_link *link)
 {
-    if (link->kind < LEARNED_KIND_COUNT && is_terminated(link->scope, sizeof(link->scope)) &&
-        is_terminated(link->service, sizeof(link->service)))
+    if (learned_link_is_sound(link))
         learned_links_add(replica->learned, link, clock_unix());
+}
+
+/* Of what waits, that which has been pushed out of the set. */
+static void drop_pushed_out(struct replica *replica)
+{
+    struct waiting_links kept = STAILQ_HEAD_INITIALIZER(kept);
+    struct waiting_link *waiting;
+
+    while ((waiting = STAILQ_FIRST(&replica->links)) != NULL) {
+        if (!learned_links_has(replica->learned, &waiting->link)) {
+            drop_link(replica);
+            continue;
+        }
+        STAILQ_REMOVE_HEAD(&replica->links, next);
+        STAILQ_INSERT_TAIL(&kept, waiting, next);
+    }
+    STAILQ_CONCAT(&replica->links, &kept);
 }
 
 static void queue_link(struct replica *replica, const struct learned_link *link)
 {
     struct waiting_link *waiting;
 
-    if (replica->link_count == LEARNED_MAX) /* it is out of the set by now, too */
+    if (replica->link_count == LINKS_WAITING)
+        drop_pushed_out(replica);
+    if (replica->link_count == LINKS_WAITING) /* the rest is there more than once */
         drop_link(replica);
     waiting = memory_allocate(1, sizeof(*waiting));
     waiting->link = *link;
@@ -343,7 +363,7 @@ static void queue_recent(void *context, const struct learned_link *link)
  */
 static void queue_again(struct replica *replica)
 {
-    struct retelling retelling = {replica, clock_unix() - RETOLD};
+    struct retelling retelling = {replica, clock_unix_ms() - RETOLD};
 
     if (replica->link_count > 0 && STAILQ_FIRST(&replica->links)->link.since < retelling.since)
         retelling.since = STAILQ_FIRST(&replica->links)->link.since;

@@ -212,7 +212,7 @@ static size_t render_page(const struct exchange *exchange, enum reason reason, u
         .time = clock_unix(),
     };
     if (exchange->active && exchange->finding.source == FROM_LEARNED) {
-        facts.learned = exchange->finding.learned.since;
+        facts.learned = exchange->finding.learned.since / 1000;
         facts.service = title_of(exchange, exchange->finding.learned.service);
     }
     if (exchange->response_started) {

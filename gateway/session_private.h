@@ -164,6 +164,8 @@ void session_judge_response(struct exchange *exchange, bool is_whole);
 
 /* After a head was judged: whether its body, or the WebSocket it opens, is a chat's. */
 void session_watch_request(struct exchange *exchange, const struct head *head);
+/* Its body is over: what it ended with is known before the answer comes. */
+void session_watch_request_end(struct exchange *exchange);
 void session_watch_response(struct exchange *exchange);
 /* The beginning of a page is there: it may send the browser on. */
 void session_watch_page(struct exchange *exchange);

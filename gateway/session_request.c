@@ -288,6 +288,7 @@ void session_take_request_end(struct exchange *exchange)
 {
     if (!exchange->active || exchange->request_over)
         return;
+    session_watch_request_end(exchange);
     exchange->carrier->send_request_end(exchange, NULL, 0);
     exchange->request_over = true;
     session_set_deadline(exchange);

@@ -34,6 +34,12 @@ void session_watch_request(struct exchange *exchange, const struct head *head)
                        value_of(request->fields, request->field_count, "Content-Encoding"));
 }
 
+void session_watch_request_end(struct exchange *exchange)
+{
+    watch_free(exchange->up_watch);
+    exchange->up_watch = NULL;
+}
+
 /* A redirect on the way from a learned link makes the next one learned too. */
 static void learn_redirect(struct exchange *exchange, struct span reference)
 {

@@ -19,7 +19,8 @@ static enum store_result run_once(struct store *store, sqlite3_stmt *statement)
     return result;
 }
 
-/* As many as the registry itself keeps: the rest would only slow its next start. */
+/* As many as the registry itself keeps, and of the same chats: the rest would only slow its next
+ * start. */
 static enum store_result trim(struct store *store, int64_t now)
 {
     sqlite3_stmt *statement = store->statements[STATEMENT_LEARNED_TRIM];
@@ -27,7 +28,8 @@ static enum store_result trim(struct store *store, int64_t now)
     if (store->learned++ % TRIM_EVERY != 0)
         return STORE_OK;
     sqlite3_bind_int64(statement, 1, now);
-    sqlite3_bind_int64(statement, 2, LEARNED_MAX - 1);
+    sqlite3_bind_int(statement, 2, LEARNED_TYPED);
+    sqlite3_bind_int64(statement, 3, LEARNED_MAX);
     return run_once(store, statement);
 }
 
@@ -43,7 +45,7 @@ enum store_result store_set_learned(struct store *store, const struct learned_li
     sqlite3_bind_blob(statement, 2, link->url_sha256, sizeof(link->url_sha256), SQLITE_STATIC);
     sqlite3_bind_blob(statement, 3, link->host_sha256, sizeof(link->host_sha256), SQLITE_STATIC);
     sqlite3_bind_int(statement, 4, (int)link->kind);
-    sqlite3_bind_int64(statement, 5, link->since);
+    sqlite3_bind_int64(statement, 5, link->since / 1000);
     sqlite3_bind_int64(statement, 6, link->until);
     sqlite3_bind_text(statement, 7, link->service, -1, SQLITE_STATIC);
     sqlite3_bind_int(statement, 8, link->whole_host);
@@ -77,7 +79,7 @@ static bool read_link(sqlite3_stmt *statement, struct learned_link *link)
 
     memset(link, 0, sizeof(*link));
     link->kind = (enum learned_kind)kind;
-    link->since = sqlite3_column_int64(statement, 4);
+    link->since = sqlite3_column_int64(statement, 4) * 1000;
     link->until = sqlite3_column_int64(statement, 5);
     link->whole_host = sqlite3_column_int(statement, 7) != 0;
     return kind >= 0 && kind < LEARNED_KIND_COUNT &&

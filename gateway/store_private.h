@@ -45,8 +45,10 @@
                    "until, service,"                                                               \
                    " whole_host) VALUES(?, ?, ?, ?, ?, ?, ?, ?)")                                  \
     X(LEARNED_TRIM,                                                                                \
-      "DELETE FROM learned WHERE until <= ?"                                                       \
-      " OR until < (SELECT until FROM learned ORDER BY until DESC LIMIT 1 OFFSET ?)")              \
+      "DELETE FROM learned WHERE until <= ?1 OR (scope, url_sha256) IN (SELECT scope, url_sha256"  \
+      " FROM (SELECT scope, url_sha256, row_number() OVER (PARTITION BY scope, service, kind = ?2" \
+      " ORDER BY until DESC) AS place FROM learned WHERE until > ?1)"                              \
+      " ORDER BY place LIMIT -1 OFFSET ?3)")                                                       \
     X(LEARNED_LIST, "SELECT scope, url_sha256, host_sha256, kind, since, until, service, "         \
                     "whole_host FROM learned"                                                      \
                     " WHERE until > ? ORDER BY since")

@@ -52,7 +52,8 @@ static void learn(const struct learner *learner, enum learned_kind kind, const s
 {
     const struct policy *policy = &learner->worker->configuration->policy;
     struct span host = span_of(url->host);
-    struct learned_link link = {.kind = kind, .since = clock_unix()};
+    struct learned_link link = {.kind = kind, .since = clock_unix_ms()};
+    int64_t lasts = kind == LEARNED_TYPED ? policy->typed_for : policy->learned_for;
     char text[URL_NORMAL_MAX];
     size_t size = url_normalise(url->tls, host, url->port, url->target, text, sizeof(text));
 
@@ -62,7 +63,7 @@ static void learn(const struct learner *learner, enum learned_kind kind, const s
     link.whole_host = whole_host || size == 0;
     digest_sha256(size == 0 ? host : (struct span){text, size}, link.url_sha256);
     digest_sha256(host, link.host_sha256);
-    link.until = link.since + policy->learned_for / 1000;
+    link.until = clock_unix() + lasts / 1000;
     snprintf(link.scope, sizeof(link.scope), "%s", learner->scope);
     snprintf(link.service, sizeof(link.service), "%s", learner->service->name);
     replica_learn(learner->worker->replica, &link);

@@ -79,6 +79,8 @@ static inline void make_policy(struct fixture *fixture)
     struct policy *policy = &fixture->configuration.policy;
 
     policy->linger = 600000;
+    policy->learned_for = 86400000;
+    policy->typed_for = 60000;
     policy->clinic = hostset_new();
     policy->clinic_deny = hostset_new();
     policy->denied = hostset_new();

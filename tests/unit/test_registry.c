@@ -85,6 +85,121 @@ static void malformed_message_closes_the_link(void **state)
     assert_int_equal(fixture->registry->scope_count, 0);
 }
 
+/* --- learned links --- */
+
+static struct message_learned make_learned(unsigned url, enum learned_kind kind, int64_t since)
+{
+    struct message_learned message;
+
+    memset(&message, 0, sizeof(message));
+    message.link.kind = kind;
+    message.link.since = since;
+    message.link.until = since / 1000 + 1000000;
+    memcpy(message.link.url_sha256, &url, sizeof(url));
+    snprintf(message.link.scope, sizeof(message.link.scope), "clinic");
+    snprintf(message.link.service, sizeof(message.link.service), "zoom");
+    return message;
+}
+
+static void learn(struct fixture *fixture, struct worker *worker, unsigned url,
+                  enum learned_kind kind, int64_t since)
+{
+    struct message_learned message = make_learned(url, kind, since);
+
+    assert_int_equal(link_send(worker->link, MESSAGE_LEARNED, &message, sizeof(message), -1), 0);
+    turn(fixture);
+}
+
+static void malformed_link_closes_the_link(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (unsigned i = 0; i < 6; i++) {
+        struct message_learned bad = make_learned(1, LEARNED_TEXT, registry_now());
+        struct worker worker;
+        if (i == 1)
+            memset(&bad.link.whole_host, 2, 1);
+        if (i == 2)
+            memset(&bad.link.kind, 0xff, sizeof(bad.link.kind));
+        if (i == 3)
+            memset(bad.link.service, 'a', sizeof(bad.link.service));
+        if (i == 4)
+            snprintf(bad.link.scope, sizeof(bad.link.scope), "elsewhere");
+        if (i == 5)
+            bad.link.since = -1;
+        join(fixture, &worker, i);
+        assert_int_equal(link_send(worker.link, MESSAGE_LEARNED, &bad, sizeof(bad), -1), 0);
+        turn(fixture);
+        assert_int_equal(worker.closed, i != 0);
+        if (!worker.closed)
+            link_free(worker.link);
+        turn(fixture);
+    }
+}
+
+static int64_t learned_records(struct fixture *fixture)
+{
+    return (int64_t)fixture->registry->events[EVENT_LEARNED];
+}
+
+/* The echo of what one worker saw typed is explained, on whichever worker it comes back. */
+static void typed_link_is_told_to_every_worker(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker one, two;
+    int64_t now = registry_now() - 10;
+    size_t at;
+
+    join(fixture, &one, 0);
+    join(fixture, &two, 1);
+    learn(fixture, &one, 1, LEARNED_TYPED, now);
+    at = heard(&two, MESSAGE_LEARNED);
+    assert_int_equal(two.heard[at].as.learned.link.kind, LEARNED_TYPED);
+    assert_in_range(two.heard[at].as.learned.link.until, now / 1000, now / 1000 + 61);
+    at = two.count;
+    learn(fixture, &two, 1, LEARNED_TEXT, now + 5);
+    assert_int_equal(two.count, at);
+    assert_int_equal(learned_records(fixture), 0);
+    /* The same with the news in the other order: all agree in the end. */
+    learn(fixture, &two, 2, LEARNED_TEXT, now + 5);
+    learn(fixture, &one, 2, LEARNED_TYPED, now);
+    assert_int_equal(two.heard[two.count - 1].as.learned.link.kind, LEARNED_TYPED);
+    assert_int_equal(one.heard[one.count - 1].as.learned.link.kind, LEARNED_TYPED);
+    /* What came before it was typed, and a code at any time, is the patient's. */
+    learn(fixture, &one, 3, LEARNED_TYPED, now);
+    learn(fixture, &two, 3, LEARNED_TEXT, now - 5);
+    learn(fixture, &two, 1, LEARNED_CODE, now + 5);
+    assert_int_equal(one.heard[one.count - 2].as.learned.link.kind, LEARNED_TEXT);
+    assert_int_equal(one.heard[one.count - 1].as.learned.link.kind, LEARNED_CODE);
+    assert_int_equal(learned_records(fixture), 3);
+    link_free(one.link);
+    link_free(two.link);
+    turn(fixture);
+}
+
+/* Somebody floods one chat: it is recorded, once a minute, and the other chat keeps its links. */
+static void flooded_chat_is_recorded(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t now = registry_now();
+    struct message_learned message = make_learned(1, LEARNED_TEXT, now);
+    uint64_t errors = fixture->registry->events[EVENT_ERROR];
+
+    assert_true(registry_learn(fixture->registry, &message));
+    for (unsigned i = 2; i < LEARNED_MAX + 50; i++) {
+        message = make_learned(i, LEARNED_TEXT, now);
+        snprintf(message.link.service, sizeof(message.link.service), "flooded");
+        assert_true(registry_learn(fixture->registry, &message));
+    }
+    assert_int_equal(fixture->registry->events[EVENT_ERROR], errors + 1);
+    message = make_learned(1, LEARNED_TEXT, now);
+    assert_true(learned_links_has(fixture->registry->learned, &message.link));
+    message = make_learned(2, LEARNED_TEXT, now);
+    assert_false(learned_links_has(fixture->registry->learned, &message.link));
+}
+
+/* --- consultations --- */
+
 static void consultation_ends_after_linger(void **state)
 {
     struct fixture *fixture = *state;
@@ -383,6 +498,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(worker_hears_the_state),
         TEST(malformed_message_closes_the_link),
+        TEST(malformed_link_closes_the_link),
+        TEST(typed_link_is_told_to_every_worker),
+        TEST(flooded_chat_is_recorded),
         TEST(consultation_ends_after_linger),
         TEST(signs_are_not_repeated),
         TEST(too_many_scopes_mean_every_scope),

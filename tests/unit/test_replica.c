@@ -556,8 +556,8 @@ static void learn(struct fixture *fixture, unsigned number)
 {
     struct learned_link link = {.kind = LEARNED_TEXT, .scope = "clinic", .service = "telemed"};
 
-    link.since = clock_unix();
-    link.until = link.since + 1000;
+    link.since = clock_unix_ms();
+    link.until = clock_unix() + 1000;
     memcpy(link.url_sha256, &number, sizeof(number));
     memcpy(link.host_sha256, &number, sizeof(number));
     replica_learn(fixture->replica, &link);
@@ -621,18 +621,75 @@ static void test_links_are_paced(void **state)
     assert_true(clock_monotonic() - start >= 600 - 256);
 }
 
-/* However many wait for a registry, those that came last do. */
+static void learn_from(struct fixture *fixture, const char *service, unsigned number)
+{
+    struct learned_link link = {.kind = LEARNED_TEXT, .scope = "clinic"};
+
+    snprintf(link.service, sizeof(link.service), "%s", service);
+    link.since = clock_unix_ms();
+    link.until = clock_unix() + 1000;
+    memcpy(link.url_sha256, &number, sizeof(number));
+    replica_learn(fixture->replica, &link);
+}
+
+/* However many wait for a registry: those of a flood that came last, and all of the other chat. */
 static void test_links_are_bounded(void **state)
 {
     struct fixture *fixture = *state;
+    unsigned most = 3 * LEARNED_MAX;
 
-    for (unsigned i = 0; i < LEARNED_MAX + 10; i++)
-        learn(fixture, i);
+    for (unsigned i = 0; i < 100; i++)
+        learn_from(fixture, "telemed", i);
+    for (unsigned i = 100; i < most; i++)
+        learn_from(fixture, "flooded", i);
     registry_comes(fixture);
     assert_true(hear(fixture) >= 256);
-    assert_int_equal(fixture->messages[0].number, 10);
-    assert_false(is_learned(fixture, 9));
-    assert_true(is_learned(fixture, LEARNED_MAX + 9));
+    assert_true(is_learned(fixture, 0));
+    assert_true(is_learned(fixture, 99));
+    assert_false(is_learned(fixture, 100));
+    assert_true(is_learned(fixture, most - 1));
+}
+
+/* With a registry the flood waits for its turn, and crowds nothing out that waits with it. */
+static void test_flood_before_a_registry(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned told = 0;
+
+    registry_comes(fixture);
+    for (unsigned i = 0; i < 300; i++)
+        learn_from(fixture, "flooded", 1000 + i);
+    for (unsigned i = 0; i < 100; i++)
+        learn_from(fixture, "telemed", i);
+    for (unsigned i = 300; i < 3 * LEARNED_MAX; i++)
+        learn_from(fixture, "flooded", 1000 + i);
+    for (bool over = false; !over && told < 100; over = replica_tell(fixture->replica)) {
+        size_t heard = hear(fixture);
+        for (size_t i = 0; i < heard; i++)
+            told += fixture->messages[i].number < 100;
+        loop_for(fixture->base, 10);
+    }
+    assert_int_equal(told, 100);
+}
+
+/* What one's own worker sent it may also send damaged. */
+static void test_unsound_links(void **state)
+{
+    struct fixture *fixture = *state;
+
+    registry_comes(fixture);
+    for (unsigned i = 0; i < 3; i++) {
+        struct message_learned message = {
+            .link = {.kind = LEARNED_TEXT, .scope = "clinic", .service = "telemed"}};
+        message.link.until = clock_unix() + 1000;
+        memcpy(message.link.url_sha256, &i, sizeof(i));
+        if (i == 1)
+            memset(&message.link.whole_host, 7, 1);
+        if (i == 2)
+            memset(message.link.scope, 'a', sizeof(message.link.scope));
+        replica_receive(fixture->replica, MESSAGE_LEARNED, &message);
+        assert_int_equal(is_learned(fixture, i), i == 0);
+    }
 }
 
 int main(void)
@@ -657,6 +714,8 @@ int main(void)
         TEST(test_links_wait),
         TEST(test_links_are_paced),
         TEST(test_links_are_bounded),
+        TEST(test_flood_before_a_registry),
+        TEST(test_unsound_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

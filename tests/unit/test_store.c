@@ -343,14 +343,14 @@ static void on_learned(void *context, const struct learned_link *link)
     assert_int_equal(link->kind, LEARNED_CODE);
     assert_int_equal(link->url_sha256[31], 7);
     assert_int_equal(link->host_sha256[0], 9);
-    assert_int_equal(link->since, 10);
+    assert_int_equal(link->since, 10000);
     (*rows)++;
 }
 
 static void learned_links_survive(void **state)
 {
     struct store *store = open_store();
-    struct learned_link link = {.kind = LEARNED_CODE, .since = 10, .until = 2000};
+    struct learned_link link = {.kind = LEARNED_CODE, .since = 10500, .until = 2000};
     unsigned rows = 0;
 
     (void)state;
@@ -396,6 +396,33 @@ static void learned_links_are_bounded(void **state)
     }
     assert_int_equal(store_list_learned(store, 1, count_learned, &rows), STORE_OK);
     assert_true(rows >= LEARNED_MAX && rows <= LEARNED_MAX + 256);
+    store_free(store);
+}
+
+static void count_telemed(void *context, const struct learned_link *link)
+{
+    unsigned *rows = context;
+
+    *rows += strcmp(link->service, "telemed") == 0;
+}
+
+/* A flood of one chat leaves the rows of another. */
+static void flood_leaves_other_rows(void **state)
+{
+    struct store *store = open_store();
+    struct learned_link link = {.kind = LEARNED_TEXT, .scope = "clinic", .service = "telemed"};
+    unsigned rows = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < LEARNED_MAX + 2800; i++) {
+        memcpy(link.url_sha256, &i, sizeof(i));
+        link.until = 1000 + i;
+        if (i == 500)
+            snprintf(link.service, sizeof(link.service), "flooded");
+        assert_int_equal(store_set_learned(store, &link, 1), STORE_OK);
+    }
+    assert_int_equal(store_list_learned(store, 1, count_telemed, &rows), STORE_OK);
+    assert_int_equal(rows, 500);
     store_free(store);
 }
 
@@ -617,15 +644,25 @@ static void damaged_pages_are_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(incident_comes_back),        TEST(no_query_is_kept),
-        TEST(list_is_newest_first),       TEST(old_incidents_are_removed),
-        TEST(would_block_by_host),        TEST(numbers_are_never_given_twice),
-        TEST(releases_survive_and_end),   TEST(consultations_survive),
-        TEST(learned_links_survive),      TEST(learned_links_are_bounded),
-        TEST(foreign_file_is_left_alone), TEST(newer_layout_is_left_alone),
-        TEST(lacking_column_is_told),     TEST(garbage_is_told_and_comes_back),
-        TEST(missing_folder_is_told),     TEST(pending_is_bounded),
-        TEST(full_disk_is_survived),      TEST(locked_file_is_survived),
+        TEST(incident_comes_back),
+        TEST(no_query_is_kept),
+        TEST(list_is_newest_first),
+        TEST(old_incidents_are_removed),
+        TEST(would_block_by_host),
+        TEST(numbers_are_never_given_twice),
+        TEST(releases_survive_and_end),
+        TEST(consultations_survive),
+        TEST(learned_links_survive),
+        TEST(learned_links_are_bounded),
+        TEST(flood_leaves_other_rows),
+        TEST(foreign_file_is_left_alone),
+        TEST(newer_layout_is_left_alone),
+        TEST(lacking_column_is_told),
+        TEST(garbage_is_told_and_comes_back),
+        TEST(missing_folder_is_told),
+        TEST(pending_is_bounded),
+        TEST(full_disk_is_survived),
+        TEST(locked_file_is_survived),
         TEST(damaged_pages_are_survived),
     };
 
