@@ -97,11 +97,13 @@ static bool is_letter(char byte)
 static bool is_dot_word(struct span word)
 {
     static const struct span words[] = {
-        {"dot", 3},         {"[dot]", 5},     {"(dot)", 5},     {"{dot}", 5},
-        {"[.]", 3},         {"(.)", 3},       {"{.}", 3},       {"ドット", 9},
-        {"（ドット）", 15}, {"(ドット)", 11}, {"[ドット]", 11},
+        {"dot", 3},    {"[dot]", 5},       {"(dot)", 5},     {"{dot}", 5},
+        {"[.]", 3},    {"(.)", 3},         {"{.}", 3},       {"．", 3},
+        {"ドット", 9}, {"（ドット）", 15}, {"(ドット)", 11}, {"[ドット]", 11},
     };
     /* Nearly every word of a text is asked this. */
+    if (word.size == 1)
+        return word.data[0] == '.';
     if (word.size < 3 || word.size > 15 ||
         ((word.data[0] | 0x20) != 'd' && is_letter(word.data[0])))
         return false;
@@ -154,6 +156,8 @@ void link_word_end(struct link_scanner *scanner, bool blank)
         join(scanner);
     if (scanner->marks & BYTE_MARK && scanner->size >= SHORTEST)
         link_find(scanner, false);
+    if (!scanner->continued)
+        link_base64_find(scanner, (struct span){scanner->word, scanner->size});
     scanner->previous_size = 0;
     if (keeps && scanner->size <= PREVIOUS_SIZE) {
         memcpy(scanner->previous, scanner->word, scanner->size);
@@ -246,6 +250,8 @@ struct link_scanner *link_scanner_new(link_found *found, void *context)
 
 void link_scanner_free(struct link_scanner *scanner)
 {
+    if (scanner != NULL)
+        free(scanner->inner);
     free(scanner);
 }
 

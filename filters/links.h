@@ -9,14 +9,15 @@
  * character references; full-width letters, digits, marks and full stops; percent-escaped whole
  * URLs, also inside other URLs; characters that are not seen (zero-width, soft hyphen,
  * bidirectional marks) are dropped; hxxp, h**p, ttp; [.] (.) {.} [dot] " dot " and the like; any
- * IPv4 notation; IDN as A-labels. Not read: base64, UTF-16, text laid out over several lines or
- * with blanks inside.
+ * IPv4 notation; IDN as A-labels; text in base64, one level deep, when the whole of it is a word of
+ * at most LINK_SIZE bytes. Not read: UTF-16 (see utf16.h), text laid out over several lines.
  *
  * A bare name, without path and without "www.", is a host only when its last label is in a table of
  * top-level domains in common use: "file.txt" is none, nor is "e.g". Before a path or a port any
  * alphabetic last label will do. What follows an '@' is a mail address, not a host.
  *
- * Cost is linear. Memory of one scanner: under 5 kB; a link of more than LINK_SIZE bytes is cut.
+ * Cost is linear. Memory of one scanner: under 5 kB, and as much again once there was base64; a
+ * link of more than LINK_SIZE bytes is cut.
  */
 #ifndef FILTERS_LINKS_H
 #define FILTERS_LINKS_H

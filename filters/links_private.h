@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of the link scanner share: links_text.c turns bytes into characters, links.c
- * characters into words, links_plain.c unmasks a word, links_find.c finds its links, links_host.c
- * says what is a host.
+ * characters into words, links_plain.c unmasks a word, links_find.c finds its links,
+ * links_base64.c those of a word in base64, links_host.c says what is a host.
  */
 #ifndef FILTERS_LINKS_PRIVATE_H
 #define FILTERS_LINKS_PRIVATE_H
@@ -56,6 +56,9 @@ struct link_scanner {
     /* of this word: what was told lately, as hashes */
     uint64_t told[TOLD];
     unsigned told_count;
+
+    struct link_scanner *inner; /* of text in base64, once there was some */
+    bool is_inner;
 };
 
 /* --- links_text.c --- */
@@ -97,6 +100,11 @@ size_t link_plain_write_wide(struct span word, char text[LINK_SIZE], uint16_t or
  * word's size.
  */
 size_t link_find(struct link_scanner *scanner, bool open);
+
+/* --- links_base64.c --- */
+
+/* Tells the links of the text that a word is, or ends with, in base64. One level deep. */
+void link_base64_find(struct link_scanner *scanner, struct span word);
 
 /* --- links_host.c --- */
 

@@ -71,8 +71,8 @@ static void learn(struct meeting_watch *watch, const struct url *url)
         return;
     watch->made_count++;
     for (size_t i = 0; i < MEETING_LINKS; i++) {
-        links[i].since = clock_unix();
-        links[i].until = links[i].since + policy->own_meetings_for / 1000;
+        links[i].since = clock_unix_ms();
+        links[i].until = clock_unix() + policy->own_meetings_for / 1000;
         replica_learn(watch->worker->replica, &links[i]);
     }
     worker_tell(watch->worker);

@@ -19,6 +19,17 @@ static struct span value_of(const struct field *fields, size_t count, const char
     return field != NULL ? field->value : (struct span){0};
 }
 
+static struct watch *watch_body(struct exchange *exchange, const struct service *service,
+                                enum watch_side side, const struct field *fields, size_t count)
+{
+    struct watch_body body = {.media_type = value_of(fields, count, "Content-Type"),
+                              .content_encoding = value_of(fields, count, "Content-Encoding")};
+
+    if (side == WATCH_SERVICE)
+        body.target = exchange->request.target;
+    return watch_new_body(exchange->flow, service, side, &body);
+}
+
 void session_watch_request(struct exchange *exchange, const struct head *head)
 {
     const struct request *request = &exchange->request;
@@ -29,9 +40,7 @@ void session_watch_request(struct exchange *exchange, const struct head *head)
     if (service == NULL || !head->has_body)
         return;
     exchange->up_watch =
-        watch_new_body(exchange->flow, service, WATCH_CLIENT,
-                       value_of(request->fields, request->field_count, "Content-Type"),
-                       value_of(request->fields, request->field_count, "Content-Encoding"));
+        watch_body(exchange, service, WATCH_CLIENT, request->fields, request->field_count);
 }
 
 void session_watch_request_end(struct exchange *exchange)
@@ -74,9 +83,7 @@ void session_watch_response(struct exchange *exchange)
     if (service == NULL)
         return;
     exchange->down_watch =
-        watch_new_body(exchange->flow, service, WATCH_SERVICE,
-                       value_of(response->fields, response->field_count, "Content-Type"),
-                       value_of(response->fields, response->field_count, "Content-Encoding"));
+        watch_body(exchange, service, WATCH_SERVICE, response->fields, response->field_count);
 }
 
 bool session_watch_upgrade(struct exchange *exchange)
@@ -84,6 +91,7 @@ bool session_watch_upgrade(struct exchange *exchange)
     const struct response *response = &exchange->response;
     const struct service *service = watch_service(policy_of(exchange), exchange->request.host);
     struct websocket_parameters parameters;
+    struct span protocol;
 
     if (service == NULL)
         return true;
@@ -91,8 +99,11 @@ bool session_watch_upgrade(struct exchange *exchange)
             value_of(response->fields, response->field_count, "Sec-WebSocket-Extensions"),
             &parameters))
         return false;
-    exchange->up_watch = watch_new_websocket(exchange->flow, service, WATCH_CLIENT, &parameters);
-    exchange->down_watch = watch_new_websocket(exchange->flow, service, WATCH_SERVICE, &parameters);
+    protocol = value_of(response->fields, response->field_count, "Sec-WebSocket-Protocol");
+    exchange->up_watch =
+        watch_new_websocket(exchange->flow, service, WATCH_CLIENT, &parameters, protocol);
+    exchange->down_watch =
+        watch_new_websocket(exchange->flow, service, WATCH_SERVICE, &parameters, protocol);
     return true;
 }
 

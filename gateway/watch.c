@@ -8,8 +8,9 @@
 
 #include "filters/links.h"
 #include "filters/memory.h"
+#include "filters/namespaces.h"
 #include "filters/url.h"
-#include "gateway/data_url.h"
+#include "gateway/chat_text.h"
 #include "gateway/decode.h"
 #include "gateway/digest.h"
 #include "gateway/examination.h"
@@ -30,18 +31,17 @@ struct watched_picture {
     LIST_ENTRY(watched_picture) next;
     struct learner learner;
     struct examination *examination;
+    bool has_bytes;
 };
 
 struct watch {
     struct learner learner;
     enum watch_side side;
-    struct link_scanner *scanner;
-    struct decoder *decoder;          /* of a body */
-    struct websocket *websocket;      /* of a WebSocket's direction */
-    struct data_url_scanner pictures; /* in text */
-    struct watched_picture *picture;  /* that is coming in, or NULL */
-    bool is_picture;                  /* the whole body is one */
-    bool given_up;                    /* a body that is not what its coding says */
+    struct chat_text *text;          /* NULL: the whole body is a picture */
+    struct decoder *decoder;         /* of a body */
+    struct websocket *websocket;     /* of a WebSocket's direction */
+    struct watched_picture *picture; /* that is coming in, or NULL */
+    bool given_up;                   /* a body that is not what its coding says */
     const char *error;
 };
 
@@ -59,6 +59,8 @@ static void learn(const struct learner *learner, enum learned_kind kind, const s
 
     if (policy_service_by_host(policy, host) == learner->service)
         return; /* the service's own pages are no strangers */
+    if (namespace_is_known(url))
+        return;
     /* One that no request can have either, as far as the normal form goes, stands for its host. */
     link.whole_host = whole_host || size == 0;
     digest_sha256(size == 0 ? host : (struct span){text, size}, link.url_sha256);
@@ -153,7 +155,8 @@ static void on_examined(void *context, enum examination_status status, const str
 {
     struct watched_picture *picture = context;
 
-    if (status == EXAMINATION_OPAQUE) /* too large, too costly, or nobody there to open it */
+    /* Too large, too costly, nobody there to open it, or of a kind that nobody can. */
+    if (status == EXAMINATION_OPAQUE || (status == EXAMINATION_UNKNOWN && picture->has_bytes))
         tell_of_unseen(&picture->learner);
     for (size_t i = 0; i < count; i++) {
         struct link_scanner *scanner = link_scanner_new(on_code, &picture->learner);
@@ -188,8 +191,10 @@ static void picture_feed(void *context, const void *bytes, size_t size)
 {
     struct watch *watch = context;
 
-    if (watch->picture != NULL)
-        examination_feed(watch->picture->examination, bytes, size);
+    if (watch->picture == NULL)
+        return;
+    watch->picture->has_bytes = watch->picture->has_bytes || size > 0;
+    examination_feed(watch->picture->examination, bytes, size);
 }
 
 static void picture_end(void *context)
@@ -213,20 +218,6 @@ void watch_free_all(struct worker *worker)
     }
 }
 
-/* --- text --- */
-
-static void text_feed(struct watch *watch, struct span bytes)
-{
-    link_scanner_feed(watch->scanner, bytes.data, bytes.size);
-    data_url_feed(&watch->pictures, bytes.data, bytes.size, &picture_handler, watch);
-}
-
-static void text_end(struct watch *watch)
-{
-    link_scanner_end(watch->scanner);
-    data_url_end(&watch->pictures, &picture_handler, watch);
-}
-
 /* --- bodies --- */
 
 const struct service *watch_service(const struct policy *policy, struct span host)
@@ -239,33 +230,6 @@ const struct service *watch_service(const struct policy *policy, struct span hos
     return service;
 }
 
-/*
- * Text in every form but the page's own: its links are the service's. What is not declared may be
- * text as well.
- */
-static bool is_watched_type(struct span media_type)
-{
-    static const char *const types[] = {"application/octet-stream",
-                                        "binary/octet-stream",
-                                        "application/json",
-                                        "application/x-ndjson",
-                                        "application/xml",
-                                        "application/x-www-form-urlencoded",
-                                        "multipart/",
-                                        "text/"};
-    struct span type = span_trim(span_first(media_type, span_index(media_type, ';')));
-
-    if (type.size == 0)
-        return true;
-    if (span_starts_nocase(type, SPAN("text/html")) || span_starts_nocase(type, SPAN("text/css")) ||
-        span_starts_nocase(type, SPAN("text/javascript")))
-        return false;
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-        if (span_starts_nocase(type, span_of(types[i])))
-            return true;
-    return span_ends(type, SPAN("+json")) || span_ends(type, SPAN("+xml"));
-}
-
 static struct watch *watch_new(struct flow *flow, const struct service *service,
                                enum watch_side side)
 {
@@ -273,7 +237,6 @@ static struct watch *watch_new(struct flow *flow, const struct service *service,
 
     learner_init(&watch->learner, flow, service);
     watch->side = side;
-    watch->scanner = link_scanner_new(on_link, watch);
     return watch;
 }
 
@@ -281,31 +244,39 @@ static void on_decoded(void *context, struct span bytes)
 {
     struct watch *watch = context;
 
-    if (watch->is_picture)
+    if (watch->text == NULL)
         picture_feed(watch, bytes.data, bytes.size);
     else
-        text_feed(watch, bytes);
+        chat_text_feed(watch->text, bytes);
+}
+
+/* One that is drawn with lines is text: its links can be read, a code in it cannot. */
+static bool is_picture(struct span media_type)
+{
+    return span_starts_nocase(media_type, SPAN("image/")) &&
+           !span_starts_nocase(media_type, SPAN("image/svg"));
 }
 
 struct watch *watch_new_body(struct flow *flow, const struct service *service, enum watch_side side,
-                             struct span media_type, struct span content_encoding)
+                             const struct watch_body *body)
 {
-    bool is_picture = span_starts_nocase(media_type, SPAN("image/"));
     struct watch *watch;
 
-    if (is_picture ? side != WATCH_SERVICE : !is_watched_type(media_type))
+    if (is_picture(body->media_type) && side != WATCH_SERVICE)
         return NULL;
     watch = watch_new(flow, service, side);
-    watch->is_picture = is_picture;
-    if (is_picture)
+    if (is_picture(body->media_type))
         picture_begin(watch);
-    watch->decoder = decoder_new_stream(content_encoding, on_decoded, watch);
-    if (watch->decoder == NULL) {
-        tell_of_unseen(&watch->learner);
-        watch_free(watch);
-        return NULL;
-    }
-    return watch;
+    else if ((watch->text = chat_text_new(body->media_type, body->target, on_link, &picture_handler,
+                                          watch)) == NULL)
+        goto nothing;
+    watch->decoder = decoder_new_stream(body->content_encoding, on_decoded, watch);
+    if (watch->decoder != NULL)
+        return watch;
+    tell_of_unseen(&watch->learner);
+nothing:
+    watch_free(watch);
+    return NULL;
 }
 
 /* --- WebSocket --- */
@@ -315,19 +286,21 @@ static void on_websocket(void *context, const struct websocket_event *event)
     struct watch *watch = context;
 
     if (event->kind == WEBSOCKET_EVENT_CONTENT)
-        text_feed(watch, event->bytes);
+        chat_text_feed(watch->text, event->bytes);
     else if (event->kind == WEBSOCKET_EVENT_MESSAGE)
-        text_end(watch);
+        chat_text_end(watch->text);
     if (event->kind == WEBSOCKET_EVENT_MESSAGE && !event->whole)
         tell_of_unseen(&watch->learner); /* longer than is given, or all of it given up */
 }
 
 struct watch *watch_new_websocket(struct flow *flow, const struct service *service,
                                   enum watch_side side,
-                                  const struct websocket_parameters *parameters)
+                                  const struct websocket_parameters *parameters,
+                                  struct span protocol)
 {
     struct watch *watch = watch_new(flow, service, side);
 
+    watch->text = chat_text_new_messages(protocol, on_link, &picture_handler, watch);
     watch->websocket = side == WATCH_CLIENT ? websocket_new_client(parameters, on_websocket, watch)
                                             : websocket_new_server(parameters, on_websocket, watch);
     return watch;
@@ -361,10 +334,11 @@ void watch_free(struct watch *watch)
 {
     if (watch == NULL)
         return;
-    if (watch->is_picture)
+    if (watch->text != NULL)
+        chat_text_end(watch->text);
+    else
         picture_end(watch);
-    text_end(watch);
-    link_scanner_free(watch->scanner);
+    chat_text_free(watch->text);
     decoder_free(watch->decoder);
     websocket_free(watch->websocket);
     free(watch);

@@ -2,9 +2,9 @@
 /*
  * Watches what passes through a service's chat and learns the links in it: bodies of requests and
  * responses, WebSocket messages, and the QR codes in pictures (as bodies, or as data: URLs in
- * text). What comes from the service is the patient's; what the clinic sends is remembered as
- * typed, so that its echo is not taken for the patient's. Nothing is kept but hashes. The bytes
- * themselves are not changed and not held up.
+ * text). What comes from the service is the patient's; what the clinic sends is remembered for
+ * a while as typed, so that its echo is not taken for the patient's. Nothing is kept but hashes.
+ * The bytes themselves are not changed and not held up.
  */
 #ifndef GATEWAY_WATCH_H
 #define GATEWAY_WATCH_H
@@ -20,17 +20,25 @@ enum watch_side { WATCH_CLIENT, WATCH_SERVICE }; /* who sends it */
 /* The service whose chat `host` carries, as policy.learn has it, or NULL. */
 const struct service *watch_service(const struct policy *policy, struct span host);
 
+/* What is known of a body before it comes. Empty is what was not said. */
+struct watch_body {
+    struct span media_type, content_encoding;
+    struct span target; /* of the request that it answers */
+};
+
 /*
  * A watch over one body: text, JSON, server-sent events (HTML is left out) and pictures, with the
  * content codings undone. NULL when there is nothing to look for in such a body.
  */
 struct watch *watch_new_body(struct flow *flow, const struct service *service, enum watch_side side,
-                             struct span media_type, struct span content_encoding);
+                             const struct watch_body *body);
 
-/* A watch over one direction of a WebSocket. `parameters` are copied. */
+/* A watch over one direction of a WebSocket. `parameters` are copied; `protocol` is the one that
+ * was agreed on, or empty. */
 struct watch *watch_new_websocket(struct flow *flow, const struct service *service,
                                   enum watch_side side,
-                                  const struct websocket_parameters *parameters);
+                                  const struct websocket_parameters *parameters,
+                                  struct span protocol);
 
 /* The next bytes. False only for a WebSocket whose bytes break the protocol: see watch_error(). */
 bool watch_feed(struct watch *watch, const void *bytes, size_t size);

@@ -6,7 +6,9 @@
 # (python3-slixmpp, in patient.py) talks to Prosody on the internet's side, never through the gateway.
 
 import asyncio
+import base64
 import contextlib
+import html
 import http.server
 import json
 import os
@@ -32,7 +34,7 @@ run_as_root = true
 data_path = "{folder}/data"
 certificates = "{folder}"
 log = {{ info = "*console" }}
-modules_enabled = {{ "disco", "roster", "saslauth", "ping", "websocket" }}
+modules_enabled = {{ "disco", "roster", "saslauth", "ping", "carbons", "websocket" }}
 modules_disabled = {{ "s2s", "offline" }}
 authentication = "internal_plain"
 c2s_require_encryption = false
@@ -51,10 +53,13 @@ def locations(messages):
     proxy = ("proxy_http_version 1.1; proxy_buffering off; proxy_request_buffering off; "
              "proxy_set_header Host $host; proxy_read_timeout 120s; ")
     upgrade = proxy + 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; '
-    types = "types { image/png png; image/jpeg jpg; text/plain txt; } default_type application/json; "
+    types = ("types { image/png png; image/jpeg jpg; image/svg+xml svg; image/avif avif; text/plain txt; } "
+             "default_type application/json; ")
     lines = ["location /plain/ { alias %s/; %s }" % (messages, types),
              "location /gzip/ { alias %s/; %s gzip on; gzip_min_length 1; gzip_proxied any; "
              "gzip_types application/json text/plain; }" % (messages, types),
+             "location /brotli/ { alias %s/; %s brotli on; brotli_min_length 1; brotli_comp_level 9; "
+             "brotli_types application/json text/plain; }" % (messages, types),
              "location = /strophe.js { alias %s; }" % STROPHE,
              "location /origin/ { %sproxy_pass http://127.0.0.1:%d; }" % (proxy, ORIGIN),
              "location /ws/ { %sproxy_pass http://127.0.0.1:%d; }" % (upgrade, PLAIN),
@@ -178,7 +183,7 @@ class Chat:
                                   [part[at:at + 999] for at in range(0, len(part), 999)] or part)
         self.closed.append(socket.close_code)
 
-    def connect(self, client, path, compression=None):
+    def connect(self, client, path, compression=None, protocols=None):
         """async with chat.connect(...) as socket: a WebSocket of that client. Certificates are verified."""
         import websockets
         context = ssl.create_default_context(cafile=self.lab.trust("both"))
@@ -186,6 +191,7 @@ class Chat:
         return websockets.connect(
             "wss://%s%s" % (HOST, path), ssl=context, server_hostname=HOST, compression=compression,
             sock=self.lab.network.connect(client, self.lab.address(HOST), 443), max_size=None,
+            subprotocols=protocols,
             ping_interval=None, open_timeout=10, close_timeout=10)
 
     def hear(self, client, path, count, compression=None):
@@ -253,6 +259,50 @@ class Desk:
     def waits_for(self, text):
         wait_for(lambda: text in self.browser.text("#messages"), 10,
                  lambda: "%s in the chat: %s" % (text, self.browser.text("#messages")))
+
+
+class Device:
+    """
+    async with Device(chat, "phone", "name") as device: the clinician's XMPP client on that device, by
+    WebSocket (RFC 7395), with copies of what his other devices send and get.
+    """
+
+    def __init__(self, chat, client, resource):
+        self.connection = chat.connect(client, "/xmpp-websocket", protocols=["xmpp"])
+        self.resource, self.socket = resource, None
+
+    async def __aenter__(self):
+        self.socket = await self.connection.__aenter__()
+        login = base64.b64encode(("\0clinician\0" + PASSWORD).encode()).decode()
+        start = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='%s' version='1.0'/>" % HOST
+        ask = "<iq xmlns='jabber:client' type='%s' id='%d' to='%s'>%s</iq>"
+        self_name = "clinician@" + HOST
+        for stanza, answer in (
+                (start, "features"),
+                ("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>%s</auth>" % login, "<success"),
+                (start, "features"),
+                ("<iq xmlns='jabber:client' type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+                 "<resource>%s</resource></bind></iq>" % self.resource, "<jid>"),
+                (ask % ("set", 2, self_name, "<enable xmlns='urn:xmpp:carbons:2'/>"), "result"),
+                (ask % ("get", 3, HOST, "<query xmlns='http://jabber.org/protocol/disco#info'/>"), "disco#info"),
+                ("<presence xmlns='jabber:client'/>", "<presence")):
+            await self.socket.send(stanza)
+            await self.hears(answer)
+        return self
+
+    async def __aexit__(self, *words):
+        await self.connection.__aexit__(*words)
+
+    async def says(self, to, text):
+        await self.socket.send("<message xmlns='jabber:client' type='chat' to='%s'><body>%s</body></message>" % (
+            to, html.escape(text, quote=False)))
+
+    async def hears(self, *parts):
+        """Until a stanza has all of these."""
+        while True:
+            stanza = await asyncio.wait_for(self.socket.recv(), 20)
+            if all(part in stanza for part in parts):
+                return
 
 
 # --- pictures with codes ---

@@ -61,6 +61,7 @@ def nothing_learned(lab, url=LINK, pause=0.5):
 
 
 def poll(lab, path, *words, client="clinician"):
+    check(lab.chat)  # it runs from the first mention on
     answer = lab.curl(client, "--compressed", *words, "https://%s%s" % (HOST, path))
     reached(lab, answer)
     return answer

@@ -151,6 +151,7 @@ BIG = "big.bin"  # random bytes, made at start, compared whole
 BIG_SIZE = 5 * 1024 * 1024
 
 NGINX = """
+load_module /usr/lib/nginx/modules/ngx_http_brotli_filter_module.so;
 worker_processes 1;
 daemon off;
 user root;

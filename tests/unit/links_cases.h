@@ -122,6 +122,8 @@ static const struct link_case spellings[] = {
     {"evil{dot}example{dot}jp", "evil.example.jp/"},
     {"evil［ドット］example（ドット）jp", "evil.example.jp/"},
     {"evil dot example dot jp", "evil.example.jp/"},
+    {"evil . example . jp", "evil.example.jp/"},
+    {"evil ． example　．　jp/a", "evil.example.jp/a"},
     {"evil [dot] example [.] jp/a", "evil.example.jp/a"},
     {"evil ドット example　ドット　jp", "evil.example.jp/"},
     {"https://evil dot example dot jp/a", "https://evil.example/ " E},
@@ -178,6 +180,67 @@ static const struct link_case spellings[] = {
      "evil.example.jp >https://evil.example.jp/ "
      "+https://www.google.com/url?q=https%3A%2F%2Fevil.example.jp"},
     {"https://evil-example-jp.mcas.ms/a", "https://evil-example-jp.mcas.ms/a"},
+    /* base64 */
+    {"aHR0cHM6Ly9ldmlsLmV4YW1wbGUuanAvYQ==", "+" E},
+    {"aHR0cHM6Ly9ldmlsLmV4YW1wbGUuanAvYQ", "+" E},
+    {"{\"body\":\"aHR0cHM6Ly9ldmlsLmV4YW1wbGUuanAvYQ==\"}", "+" E},
+    {"\"6KaL44GmIGh0dHBzOi8vZXZpbC5leGFtcGxlLmpwL2HjgafjgZk=\"", "+" E " +" E "%E3%81%A7%E3%81%99"},
+    {"text=aHR0cHM6Ly9ldmlsLmV4YW1wbGUuanAvYQ", "+" E},
+    {"https://good.jp/?r=aHR0cHM6Ly9ldmlsLmV4YW1wbGUuanAvYQ",
+     "https://good.jp/?r=aHR0cHM6Ly9ldmlsLmV4YW1wbGUuanAvYQ +" E},
+    {"\"c2VlIGV2aWwuZXhhbXBsZS5qcCBub3c=\"", "+evil.example.jp/"},
+    /* as chats send them */
+    {"{\"body\":{\"contentType\":\"html\",\"content\":\"<p><a "
+     "href=\\\"https://evil.example.jp/a\\\" "
+     "title=\\\"https://evil.example.jp/a\\\">https://evil.example.jp/a</a></p>\"}}",
+     E " " E " " E},
+    {"{\"content\":\"\\u003cp\\u003e\\u003ca href=\\u0022https:\\/\\/evil.example.jp\\/"
+     "a\\u0022\\u003ehere\\u003c/a\\u003e\"}",
+     E},
+    {"{\"attachments\":[{\"contentUrl\":\"https://evil.example.jp/a\"}]}", E},
+    {"https://jpn01.safelinks.protection.outlook.com/"
+     "?url=https%3A%2F%2Fevil.example.jp%2Fa&data=05",
+     "https://jpn01.safelinks.protection.outlook.com/"
+     "?url=https%3A%2F%2Fevil.example.jp%2Fa&data=05 >" E},
+    {"{\"text\":\"見て <https:\\/\\/evil.example.jp\\/a|こちら> です\"}", E},
+    {"{\"text\":\"<https:\\/\\/evil.example.jp\\/a>\"}", E},
+    {"{\"text\":\"\\u003chttps://evil.example.jp/a\\u007cclick\\u003e\"}", E},
+    {"{\"text\":\"&lt;https://evil.example.jp/a|click&gt;\"}", E},
+    {"{\"type\":\"link\",\"url\":\"https:\\/\\/evil.example.jp\\/a\",\"text\":\"x\"}", E},
+    {"[見て](<https://evil.example.jp/a>)", E},
+    {"[見て](https://evil.example.jp/a \"題\")", E},
+    {"[1]: https://evil.example.jp/a", E},
+    {"![](https://evil.example.jp/a)", E},
+    {"`https://evil.example.jp/a`", E},
+    {"||https://evil.example.jp/a||", E},
+    {"~~https://evil.example.jp/a~~", E " " E "~~"},
+    {"> https://evil.example.jp/a", E},
+    {"{\"m\":\"&#104;ttps://evil.example.jp/a\"}", E},
+    {"{\"m\":\"https:&#x2F;&#x2F;evil.example.jp&#x2F;a\"}", E},
+    {"{\"m\":\"\\u0026lt;a href=\\u0026quot;https://evil.example.jp/a\\u0026quot;\"}", E},
+    {"https://evil.example.jp/a&nbsp;です", E},
+    {"https://evil.example.jp/a）。", E},
+    {"https://evil.example.jp/a』", E},
+    {"https://evil.example.jp/a】", E},
+    {"https://evil.example.jp/a！", E " " E "! https://evil.example.jp/a%EF%BC%81"},
+    {"https://evil.example.jp/a？",
+     E " https://evil.example.jp/a? https://evil.example.jp/a%EF%BC%9F"},
+    {"https://evil.example.jp/a…", E},
+    {"https://evil.example.jp/a☞", E " https://evil.example.jp/a%E2%98%9E"},
+    {"URL：https://evil.example.jp/a", E},
+    {"→https://evil.example.jp/a←", E},
+    {"\u200fhttps://evil.example.jp/a\u200f", E},
+    {"\u061chttps://evil\u200f.example.jp/a", E},
+    {"https://evil．example．jp/a", E},
+    {"evil．example．jp", "evil.example.jp/"},
+    {"evil。example。jp", "evil.example.jp/"},
+    {"https://evil[.]example[.]jp[/]a", E},
+    {"BEGIN:VCARD\nURL:https://evil.example.jp/a\nEND:VCARD", E},
+    {"MATMSG:TO:;BODY:https://evil.example.jp/a;;", E " " E ";;"},
+    {"{\"ops\":[{\"insert\":\"x\",\"attributes\":{\"link\":\"https://evil.example.jp/a\"}}]}", E},
+    {"<a href='https://evil.example.jp/a' target='_blank'>x</a>", E},
+    {"<image xlink:href=\"https://evil.example.jp/a\"/>", E},
+    {"event: message\ndata: https://evil.example.jp/a", E},
 };
 
 /* No links, and nothing is found. */
@@ -194,6 +257,8 @@ static const struct link_case nothing[] = {
     {"application/vnd.ms-excel text/html", ""},
     {"path/to/example.jp", ""},
     {"polka dot me", ""},
+    {"The end . Me too . It is", ""},
+    {". . . ... . jp", ""},
     {"dot com dot", ""},
     {"https://", ""},
     {"https:// example", ""},
@@ -205,21 +270,25 @@ static const struct link_case nothing[] = {
     {"http://1.2.3.4.5/ http://256.1.1.1/ http://0x1ffffffff/", ""},
     {"\\u \\u00 \\x &# &; &#x; &#xffffffffff; \\", ""},
     {"\xff\xfe\x80 \xe3\x81", ""},
+    {"dGhpcyBpcyBvbmx5IGEgdGV4dA== ZXhhbXBsZS50eHQgYW5kIG1vcmU=", ""},
+    {"0123456789abcdef0123456789abcdef 3f786850e387550fdab836ed7e6dc881de23001b", ""},
+    {"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", ""},
     {"{\"a\":[1.5,{\"b.c\":true}],\"d\":\"12:30:00.000Z\"}", ""},
 };
 
 /* Links that are missed: what is found instead of them, if anything. */
 static const struct link_case missed[] = {
-    {"aHR0cHM6Ly9ldmlsLmV4YW1wbGUuanAvYQ==", ""},             /* base64 */
-    {"https://evil .example .jp/a", ""},                      /* blanks */
-    {"evil . example . jp", ""},                              /* blanks around a dot */
-    {"h t t p s : / / evil.example.jp", "evil.example.jp/"},  /* only the name */
-    {"h%74tps://evil.example.jp/a", "evil.example.jp/a"},     /* a scheme escaped in part */
-    {"https[colon]//evil.example.jp/a", "evil.example.jp/a"}, /* a word for the colon */
-    {"evil-dot-example-dot-jp", ""},                          /* a mask without brackets */
-    {"evil,example,jp", ""},                                  /* another mark for the dot */
-    {"https://evil\u2024example.jp/a", "example.jp/a"},       /* one dot leader */
-    {"https://evil<wbr>.example.jp/a", "example.jp/a"},       /* markup inside */
+    {"YUhSMGNITTZMeTlsZG1sc0xtVjRZVzF3YkdVdWFuQXZZUT09", ""},   /* base64 in base64 */
+    {"68747470733a2f2f6576696c2e6578616d706c652e6a702f61", ""}, /* hexadecimal */
+    {"https://evil .example .jp/a", ""},                        /* blanks */
+    {"evil. example. jp", ""},                                  /* blanks behind the dots */
+    {"h t t p s : / / evil.example.jp", "evil.example.jp/"},    /* only the name */
+    {"h%74tps://evil.example.jp/a", "evil.example.jp/a"},       /* a scheme escaped in part */
+    {"https[colon]//evil.example.jp/a", "evil.example.jp/a"},   /* a word for the colon */
+    {"evil-dot-example-dot-jp", ""},                            /* a mask without brackets */
+    {"evil,example,jp", ""},                                    /* another mark for the dot */
+    {"https://evil\u2024example.jp/a", "example.jp/a"},         /* one dot leader */
+    {"https://evil<wbr>.example.jp/a", "example.jp/a"},         /* markup inside */
     {"https://例え。テスト/a", ""},    /* a full stop between letters of no ASCII */
     {"日本example.jp", "example.jp/"}, /* kanji before ASCII count as the sentence */
     {"evil.rs", ""},                   /* a domain that is rather a file */

@@ -53,7 +53,7 @@ static void transcript_found(void *context, const struct found_link *link)
 }
 
 /* Fed `first` bytes, then `step` at a time. The caller frees the text. */
-static struct transcript transcript_make(struct span text, size_t first, size_t step)
+static inline struct transcript transcript_make(struct span text, size_t first, size_t step)
 {
     struct transcript transcript = {0};
     struct link_scanner *scanner = link_scanner_new(transcript_found, &transcript);

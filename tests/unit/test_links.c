@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The link scanner: every spelling of the table, however the text is cut; limits; cost. */
+/*
+ * The link scanner: every spelling of the table, however the text is cut; limits; cost. With
+ * --table: what is read of each spelling, for people.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -175,8 +178,54 @@ static void test_many(void **state)
     free(text.data);
 }
 
-int main(void)
+/* --- the table, for people --- */
+
+static void print_plainly(const char *text)
 {
+    for (; *text; text++) {
+        uint8_t byte = (uint8_t)*text;
+        if (byte < ' ' || byte == 0x7f)
+            printf("\\x%02x", byte);
+        else
+            putchar(byte);
+    }
+}
+
+static size_t print_cases(const char *title, const struct link_case *cases, size_t count)
+{
+    size_t differ = 0;
+
+    printf("\n%s (%zu)\n", title, count);
+    for (size_t i = 0; i < count; i++) {
+        struct span text = span_of(cases[i].text);
+        struct transcript found = transcript_make(text, text.size, text.size);
+        bool same = strcmp(found.text, cases[i].found) == 0;
+        printf("%s", same ? "  " : "! ");
+        print_plainly(cases[i].text);
+        printf("\n      -> %s\n", found.size ? found.text : "nothing");
+        if (!same)
+            printf("  wanted %s\n", cases[i].found);
+        differ += !same;
+        free(found.text);
+    }
+    return differ;
+}
+
+static int print_table(void)
+{
+    size_t differ = print_cases("spellings that are read", spellings, COUNT(spellings)) +
+                    print_cases("spellings that are missed", missed, COUNT(missed)) +
+                    print_cases("no links", nothing, COUNT(nothing));
+
+    printf("\n%zu read, %zu missed, %zu no links; %zu not as the table says\n", COUNT(spellings),
+           COUNT(missed), COUNT(nothing), differ);
+    return differ > 0;
+}
+
+int main(int count, char **words)
+{
+    if (count == 2 && strcmp(words[1], "--table") == 0)
+        return print_table();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_spellings),  cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_missed),     cmocka_unit_test(test_end_parts_texts),

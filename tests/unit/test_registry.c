@@ -101,8 +101,8 @@ static struct message_learned make_learned(unsigned url, enum learned_kind kind,
     return message;
 }
 
-static void learn(struct fixture *fixture, struct worker *worker, unsigned url,
-                  enum learned_kind kind, int64_t since)
+static void say_learned(struct fixture *fixture, struct worker *worker, unsigned url,
+                        enum learned_kind kind, int64_t since)
 {
     struct message_learned message = make_learned(url, kind, since);
 
@@ -152,23 +152,23 @@ static void typed_link_is_told_to_every_worker(void **state)
 
     join(fixture, &one, 0);
     join(fixture, &two, 1);
-    learn(fixture, &one, 1, LEARNED_TYPED, now);
+    say_learned(fixture, &one, 1, LEARNED_TYPED, now);
     at = heard(&two, MESSAGE_LEARNED);
     assert_int_equal(two.heard[at].as.learned.link.kind, LEARNED_TYPED);
     assert_in_range(two.heard[at].as.learned.link.until, now / 1000, now / 1000 + 61);
     at = two.count;
-    learn(fixture, &two, 1, LEARNED_TEXT, now + 5);
+    say_learned(fixture, &two, 1, LEARNED_TEXT, now + 5);
     assert_int_equal(two.count, at);
     assert_int_equal(learned_records(fixture), 0);
     /* The same with the news in the other order: all agree in the end. */
-    learn(fixture, &two, 2, LEARNED_TEXT, now + 5);
-    learn(fixture, &one, 2, LEARNED_TYPED, now);
+    say_learned(fixture, &two, 2, LEARNED_TEXT, now + 5);
+    say_learned(fixture, &one, 2, LEARNED_TYPED, now);
     assert_int_equal(two.heard[two.count - 1].as.learned.link.kind, LEARNED_TYPED);
     assert_int_equal(one.heard[one.count - 1].as.learned.link.kind, LEARNED_TYPED);
     /* What came before it was typed, and a code at any time, is the patient's. */
-    learn(fixture, &one, 3, LEARNED_TYPED, now);
-    learn(fixture, &two, 3, LEARNED_TEXT, now - 5);
-    learn(fixture, &two, 1, LEARNED_CODE, now + 5);
+    say_learned(fixture, &one, 3, LEARNED_TYPED, now);
+    say_learned(fixture, &two, 3, LEARNED_TEXT, now - 5);
+    say_learned(fixture, &two, 1, LEARNED_CODE, now + 5);
     assert_int_equal(one.heard[one.count - 2].as.learned.link.kind, LEARNED_TEXT);
     assert_int_equal(one.heard[one.count - 1].as.learned.link.kind, LEARNED_CODE);
     assert_int_equal(learned_records(fixture), 3);
@@ -300,7 +300,7 @@ static void learn(struct fixture *fixture, struct worker *worker, enum learned_k
 
     memset(&message, 0, sizeof(message));
     message.link.kind = kind;
-    message.link.since = registry_now() / 1000;
+    message.link.since = registry_now();
     message.link.until = until;
     snprintf(message.link.scope, sizeof(message.link.scope), "%s", scope);
     snprintf(message.link.service, sizeof(message.link.service), "zoom");

@@ -195,9 +195,14 @@ def link_in_a_compressed_body(lab):
     # gzip, as nginx makes it, is what the client gets: the gateway changes nothing of it
     answer = poll(lab, path)
     equal((answer.field("Content-Encoding"), answer.body), ("gzip", message(link)))
+    link, path = arrives("/brotli/feed.json")
+    lab.chat.put("feed.json", message(link))
+    answer = lab.curl("clinician", "-H", "Accept-Encoding: br", "https://%s%s" % (HOST, path))
+    equal(answer.field("Content-Encoding"), "br", answer.head)
+    number += 1
     raw = zlib.compressobj(wbits=-15)
     codings = {"gzip": gzip.compress, "deflate": zlib.compress,
-               "raw": lambda body: raw.compress(body) + raw.flush()}
+               "raw": lambda body: raw.compress(body) + raw.flush(), "zstd": zstd}
     for coding, compress in codings.items():
         number += 1
         link, path = arrives(coding)
@@ -208,6 +213,10 @@ def link_in_a_compressed_body(lab):
     for link in links:
         is_learned(lab, link)
         stopped(lab, link, clients=("phone",))
+
+
+def zstd(body):
+    return subprocess.run(["zstd", "--stdout", "--quiet"], input=body, stdout=subprocess.PIPE, check=True).stdout
 
 
 @case()
@@ -248,12 +257,36 @@ def link_in_text_that_is_not_declared(lab):
                              "binary/octet-stream": b"%s"}), [])
 
 
-def missed_kinds(lab, kinds):
+@case()
+def link_in_other_forms_of_text(lab):
+    """JSON as a script, UTF-16, base64, and a picture that is text; of another script nothing is read."""
+    kinds = {
+        "text/javascript": b'/**/ typeof cb === "function" && cb({"t":"%s"})',
+        "application/javascript": b'cb({"t":"%s"});', "text/plain; charset=utf-16le": "utf-16-le",
+        "application/json; charset=utf-16": "utf-16-be", "application/json; x=1": "utf-16",
+        "application/json; x=2": "base64",
+        "image/svg+xml": b"<svg xmlns='http://www.w3.org/2000/svg'><a xlink:href='%s'><path/></a></svg>",
+    }
+    equal(missed_kinds(lab, kinds), [])
+    equal(missed_kinds(lab, {"text/javascript": b'render({"t":"%s"})'}, "-script"), ["text/javascript"])
+    check(len(lab.collector.records(event="learned")) == len(kinds))
+
+
+def in_form(form, link):
+    if isinstance(form, bytes):
+        return form % link.encode()
+    if form == "base64":
+        return b'{"body":"%s"}' % base64.b64encode(("見て " + link).encode())
+    mark = b"\xfe\xff" if form == "utf-16-be" else b""
+    return mark + ('{"t":"%s"}' % link).encode(form)
+
+
+def missed_kinds(lab, kinds, name="-kind"):
     missed = []
     for number, (media, form) in enumerate(kinds.items()):
-        link = "%s-kind%d" % (LINK, number)
-        lab.chat.replies["kind"] = Reply([form % link.encode()], media=media)
-        poll(lab, "/origin/kind", "-H", "Sec-Fetch-Mode: cors", "-H", "Sec-Fetch-Dest: empty")
+        link = "%s%s%d" % (LINK, name, number)
+        lab.chat.replies["kind?callback=cb"] = Reply([in_form(form, link)], media=media)
+        poll(lab, "/origin/kind?callback=cb", "-H", "Sec-Fetch-Mode: cors", "-H", "Sec-Fetch-Dest: empty")
         try:
             is_learned(lab, link, seconds=0.5)
         except AssertionError:
@@ -324,6 +357,40 @@ def what_the_clinician_typed_is_not_learned(lab):
     words[-1] = message(theirs).decode()
     poll(lab, "/origin/messages", *words)
     stopped(lab, theirs, times=8)
+
+
+@case({"policy": {"typed-for": "2s"}})
+def what_comes_later_is_the_patients(lab):
+    """Who typed a link explains its echo, on each device and however often; not what comes afterwards."""
+    forms = {"json": ("application/json", '{"text":"%s"}'), "text": ("text/plain", "%s"),
+             "form": ("application/x-www-form-urlencoded", "text=%s")}
+    links = []
+    for name, (media, form) in forms.items():
+        links.append("%s&by-%s" % (LINK, name))
+        text = form % (urllib.parse.quote(links[-1], safe="") if name == "form" else links[-1])
+        began = time.monotonic()
+        equal(poll(lab, "/origin/messages", "-H", "Content-Type: " + media, "--data-binary", text).text, text)
+        lab.chat.put("feed.json", message(links[-1]))
+        for client in ("clinician", "phone"):
+            poll(lab, "/plain/feed.json", client=client)
+        if time.monotonic() - began < 1.5:
+            nothing_learned(lab, links[-1], 0.2)
+    time.sleep(2.5)
+    for link in links:
+        lab.chat.put("feed.json", message(link))
+        poll(lab, "/plain/feed.json", client="phone")
+        is_learned(lab, link)
+        stopped(lab, link)
+    # and it stays so, who ever types it again
+    poll(lab, "/origin/messages", "-H", "Content-Type: text/plain", "--data-binary", links[0])
+    stopped(lab, links[0], times=4)
+
+
+@case({"policy": {"typed-for": "0s"}})
+def typing_can_explain_nothing(lab):
+    poll(lab, "/origin/messages", "-H", "Content-Type: text/plain", "--data-binary", LINK)
+    is_learned(lab)
+    stopped(lab)
 
 
 @case()
@@ -649,6 +716,16 @@ def code_in_a_data_url(lab):
     poll(lab, "/gzip/feed.json")
     is_learned(lab, kind="code")
     stopped(lab)
+
+
+@case()
+def picture_that_nobody_can_open(lab):
+    """A code in it would not be found: the record says that something was not looked through."""
+    examiner_or_skip(lab)
+    lab.chat.put("code.avif", b"\0\0\0\x1cftypavif" + bytes(1000))
+    poll(lab, "/plain/code.avif")
+    record = lab.collector.wait(event="error", service="telemed")
+    check("could not be looked through" in record["detail"], record)
 
 
 # --- size ---

@@ -10,11 +10,12 @@ import hashlib
 import os
 import ssl
 import struct
+import time
 import zlib
 
 from browser import Browser
 from case import case, check, equal
-from chat import HOST, Desk, Reply
+from chat import HOST, Desk, Device, Reply
 from gateway import SERVICES
 from lab import build_folder
 from learned import (LINK, digest, is_learned, nothing_learned, passes, patient_sends, resident,
@@ -51,6 +52,40 @@ def link_by_xmpp(lab):
         equal(browser.text("#state"), "connected")
         lab.chat.patient_says("まだ話せますか")
         desk.waits_for("まだ話せますか")
+
+
+@case({"policy": {"typed-for": "3s"}}, seconds=60)
+def xmpp_echo_on_every_device(lab):
+    """
+    Prosody sends one's own message to one's other devices as well (XEP-0280), past either worker. It
+    is nobody's link; the same from the patient, after it, is. So is what he sent before.
+    """
+    lab.chat.prosody()
+    mine, theirs = LINK + "&mine", LINK + "&theirs"
+
+    async def talk():
+        async with Device(lab.chat, "clinician", "desk") as desk, Device(lab.chat, "phone", "phone") as phone:
+            await asyncio.to_thread(lab.chat.patient_says, theirs)
+            await desk.hears("<body>" + theirs.replace("&", "&amp;"))
+            for text in (mine, theirs):
+                began = time.monotonic()
+                await desk.says("patient@" + HOST, text)
+                await phone.hears("<sent ", "<body>" + text.replace("&", "&amp;"))
+                await desk.says("clinician@" + HOST, text)
+                await desk.hears("<body>" + text.replace("&", "&amp;"))
+            if time.monotonic() - began < 2:
+                await asyncio.to_thread(nothing_learned, lab, mine, 0.3)
+            await asyncio.to_thread(is_learned, lab, theirs)
+            await asyncio.sleep(3.5)
+            await asyncio.to_thread(lab.chat.patient_says, mine)
+            await phone.hears("from='patient@", "<body>" + mine.replace("&", "&amp;"))
+    asyncio.run(talk())
+    is_learned(lab, mine)
+    for link in (mine, theirs):
+        stopped(lab, link, times=4)
+    # Of all that XMPP is made of nothing but the two links was learned.
+    equal({r["url-sha256"] for r in lab.collector.records(event="learned")},
+          {digest(mine), digest(theirs)})
 
 
 # --- frames ---
