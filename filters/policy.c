@@ -174,9 +174,9 @@ const struct service *policy_service_by_address(const struct policy *policy,
                                                 const struct address *address)
 {
     for (size_t i = 0; i < policy->service_count; i++)
-        for (size_t k = 0; k < policy->services[i].network_count; k++)
-            if (network_contains(&policy->services[i].networks[k], address))
-                return &policy->services[i];
+        if (network_list_find(policy->services[i].networks, policy->services[i].network_count,
+                              address))
+            return &policy->services[i];
     return NULL;
 }
 

@@ -114,7 +114,7 @@ static void list_wanted(struct gathering *gathering, struct policy *policy)
               compare_wanted);
 }
 
-/* The networks go to their service, after those that its profile says. */
+/* The networks go to their service, beside those that its profile says. */
 static void hand_over(struct wanted *wanted)
 {
     struct service *service = wanted->service;
@@ -149,6 +149,9 @@ static void fill_systems(struct reader *reader, struct gathering *gathering)
         free(wanted->networks);
     }
     free(gathering->wanted);
+    for (size_t i = 0; i < c->policy.service_count; i++)
+        c->policy.services[i].network_count = network_list_arrange(
+            c->policy.services[i].networks, c->policy.services[i].network_count);
 }
 
 /* --- countries --- */

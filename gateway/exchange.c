@@ -3,6 +3,7 @@
 #include "gateway/exchange.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct field *field_find(const struct field *fields, size_t count, struct span name)
@@ -136,4 +137,47 @@ bool network_contains(const struct network *network, const struct address *addre
 {
     return network->address.family == address->family && address_size(address) != 0 &&
            same_bits(network->address.bytes, address->bytes, network->prefix);
+}
+
+static int compare_addresses(const struct address *a, const struct address *b)
+{
+    return a->family != b->family ? a->family - b->family
+                                  : memcmp(a->bytes, b->bytes, address_size(a));
+}
+
+static int compare_networks(const void *a, const void *b)
+{
+    const struct network *left = a, *right = b;
+    int order = compare_addresses(&left->address, &right->address);
+
+    return order ? order : left->prefix - right->prefix;
+}
+
+size_t network_list_arrange(struct network *networks, size_t count)
+{
+    size_t kept = 0;
+
+    if (count > 0)
+        qsort(networks, count, sizeof(*networks), compare_networks);
+    /* two networks are apart, or one is within the other and comes after it */
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || !network_contains(&networks[kept - 1], &networks[i].address))
+            networks[kept++] = networks[i];
+    return kept;
+}
+
+const struct network *network_list_find(const struct network *networks, size_t count,
+                                        const struct address *address)
+{
+    size_t first = 0, last = count; /* of those that begin after the address, the first */
+
+    while (first < last) {
+        size_t middle = first + (last - first) / 2;
+        if (compare_addresses(&networks[middle].address, address) <= 0)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first > 0 && network_contains(&networks[first - 1], address) ? &networks[first - 1]
+                                                                        : NULL;
 }

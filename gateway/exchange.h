@@ -74,4 +74,13 @@ struct network {
 bool network_parse(struct span text, struct network *network);
 bool network_contains(const struct network *network, const struct address *address);
 
+/*
+ * Makes a list of networks fit for network_list_find(): in order, each within none of the others.
+ * Its new count.
+ */
+size_t network_list_arrange(struct network *networks, size_t count);
+/* The network of such a list that holds the address, or NULL. In logarithmic time. */
+const struct network *network_list_find(const struct network *networks, size_t count,
+                                        const struct address *address);
+
 #endif

@@ -172,12 +172,47 @@ static void test_network_contains(void **state)
     assert_false(network_contains(&(struct network){0}, &(struct address){0}));
 }
 
+static void test_lists(void **state)
+{
+    static const char *const given[] = {"2001:db8::/32", "198.51.100.0/24", "198.51.100.128/25",
+                                        "10.0.0.0/8",    "2001:db8:1::/48", "198.51.100.0/24",
+                                        "10.0.0.1",      "198.51.101.0/24", "::/0"};
+    static const char *const inside[] = {"10.255.255.255", "198.51.100.200", "198.51.101.0",
+                                         "2001:db8:1::1", "::1"};
+    static const char *const outside[] = {"9.255.255.255", "11.0.0.0",        "198.51.99.255",
+                                          "198.51.102.0",  "255.255.255.255", "0.0.0.0"};
+    struct network list[sizeof(given) / sizeof(given[0])];
+    struct address address;
+    size_t count = sizeof(given) / sizeof(given[0]);
+
+    (void)state;
+    for (size_t i = 0; i < count; i++)
+        assert_true(network_parse(span_of(given[i]), &list[i]));
+    count = network_list_arrange(list, count);
+    assert_int_equal(count, 4); /* 10/8, 198.51.100/24, 198.51.101/24, ::/0 */
+    for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
+        assert_true(address_parse(span_of(inside[i]), &address));
+        const struct network *found = network_list_find(list, count, &address);
+        assert_non_null(found);
+        assert_true(network_contains(found, &address));
+    }
+    for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
+        assert_true(address_parse(span_of(outside[i]), &address));
+        assert_null(network_list_find(list, count, &address));
+    }
+    address = (struct address){.family = 0};
+    assert_null(network_list_find(list, count, &address));
+    assert_null(network_list_find(NULL, 0, &address));
+    assert_int_equal(network_list_arrange(NULL, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_field_find),    cmocka_unit_test(test_address_texts),
         cmocka_unit_test(test_address_equal), cmocka_unit_test(test_address_is_local),
         cmocka_unit_test(test_network_parse), cmocka_unit_test(test_network_contains),
+        cmocka_unit_test(test_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
