@@ -9,7 +9,6 @@
 #endif
 
 #define INCIDENTS_LIMIT 1000
-#define OBSERVE_LIMIT   1000
 
 /* --- status --- */
 
@@ -144,9 +143,8 @@ static void add_incident(void *context, const struct incident *incident)
     json_array_append_new(context, row);
 }
 
-/* An optional whole number within bounds. False with the answer in *reply. */
-static bool take_number(const json_t *object, const char *key, json_int_t smallest,
-                        json_int_t largest, json_int_t *value, json_t **reply)
+bool control_take_number(const json_t *object, const char *key, json_int_t smallest,
+                         json_int_t largest, json_int_t *value, json_t **reply)
 {
     const json_t *given = json_object_get(object, key);
 
@@ -161,8 +159,8 @@ static bool take_number(const json_t *object, const char *key, json_int_t smalle
     return false;
 }
 
-static json_t *answer_list(struct registry *registry, enum store_result result, const char *name,
-                           json_t *list)
+json_t *control_answer_list(struct registry *registry, enum store_result result, const char *name,
+                            json_t *list)
 {
     if (result == STORE_OK)
         return json_pack("{s:b, s:o}", "ok", 1, name, list);
@@ -179,37 +177,13 @@ static json_t *command_incidents(struct registry *registry, uint64_t request, ui
 
     (void)request;
     (void)uid;
-    if (!take_number(object, "limit", 1, INCIDENTS_LIMIT, &limit, &reply) ||
-        !take_number(object, "since", 0, INT64_MAX / 1000, &since, &reply))
+    if (!control_take_number(object, "limit", 1, INCIDENTS_LIMIT, &limit, &reply) ||
+        !control_take_number(object, "since", 0, INT64_MAX / 1000, &since, &reply))
         return reply;
     list = json_array();
     result =
         store_list_incidents(registry->store, since * 1000, (unsigned)limit, add_incident, list);
-    return answer_list(registry, result, "incidents", list);
-}
-
-static void add_would_block(void *context, const struct would_block *row)
-{
-    json_array_append_new(
-        context, json_pack("{s:o, s:o, s:I, s:I}", "host", control_text(span_of(row->host)),
-                           "reason", control_text(span_of(row->reason)), "count",
-                           (json_int_t)row->count, "incident", (json_int_t)row->newest));
-}
-
-static json_t *command_observe(struct registry *registry, uint64_t request, uid_t uid,
-                               const json_t *object)
-{
-    json_int_t limit = 200;
-    json_t *list, *reply;
-    enum store_result result;
-
-    (void)request;
-    (void)uid;
-    if (!take_number(object, "limit", 1, OBSERVE_LIMIT, &limit, &reply))
-        return reply;
-    list = json_array();
-    result = store_list_would_block(registry->store, (unsigned)limit, add_would_block, list);
-    return answer_list(registry, result, "hosts", list);
+    return control_answer_list(registry, result, "incidents", list);
 }
 
 /* --- the table --- */

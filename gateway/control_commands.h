@@ -12,7 +12,8 @@
     X("explain", command_explain, "url, from: which rule would decide, and why")                   \
     X("reload", command_reload, "read the configuration again")                                    \
     X("incidents", command_incidents, "limit, since: what was blocked, newest first")              \
-    X("observe", command_observe, "limit: what would have been blocked, by host")                  \
+    X("observe", command_observe,                                                                  \
+      "limit: what would have been blocked, by host; or service, from, since: what was touched")   \
     X("release", command_release, "what, seconds, reason, by: allow an exception")                 \
     X("releases", command_releases, "the releases that hold")                                      \
     X("unrelease", command_unrelease, "id, by: end a release")
@@ -25,7 +26,16 @@
  */
 json_t *command_run(struct registry *registry, uint64_t request, uid_t uid, const json_t *object);
 
+/* An optional whole number within bounds. False with the answer in *reply. */
+bool control_take_number(const json_t *object, const char *key, json_int_t smallest,
+                         json_int_t largest, json_int_t *value, json_t **reply);
+/* The answer with a list that was read from the store; the reference to it is taken. */
+json_t *control_answer_list(struct registry *registry, enum store_result result, const char *name,
+                            json_t *list);
+
 json_t *command_explain(struct registry *registry, uint64_t request, uid_t uid,
+                        const json_t *object);
+json_t *command_observe(struct registry *registry, uint64_t request, uid_t uid,
                         const json_t *object);
 json_t *command_release(struct registry *registry, uint64_t request, uid_t uid,
                         const json_t *object);

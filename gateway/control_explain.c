@@ -29,46 +29,23 @@ struct asker {
     const char *room; /* NULL: in none */
 };
 
-static bool parse_mac(const char *text, uint8_t mac[6])
-{
-    unsigned bytes[6];
-    char more;
-
-    if (strlen(text) != 17 || sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &bytes[0], &bytes[1],
-                                     &bytes[2], &bytes[3], &bytes[4], &bytes[5], &more) != 6)
-        return false;
-    for (size_t i = 0; i < 6; i++)
-        mac[i] = (uint8_t)bytes[i];
-    return true;
-}
-
-/* The scope as a worker makes it: by MAC where the neighbour table knows one, otherwise by address.
- */
+/* The scope as a worker makes it. */
 static bool find_asker(struct registry *registry, const char *from, struct asker *asker)
 {
     const struct configuration *configuration = registry->configuration;
-    struct address address = {.family = 0};
-    uint8_t mac[6];
-    bool has_mac = parse_mac(from, mac);
+    struct registry_client client;
     int room;
 
-    if (!has_mac) {
-        if (!address_parse(span_of(from), &address))
-            return false;
-        has_mac = registry->neighbours != NULL &&
-                  neighbours_find(registry->neighbours, &address, clock_monotonic(), mac);
-    }
-    room = configuration_room(configuration, &address, has_mac ? mac : NULL);
+    if (!registry_find_client(registry, from, &client))
+        return false;
+    room = configuration_room(configuration, &client.address, client.has_mac ? client.mac : NULL);
     asker->room = room < 0 ? NULL : configuration->rooms[room].name;
     if (configuration->policy.scope == SCOPE_CLINIC)
         snprintf(asker->scope, sizeof(asker->scope), "clinic");
     else if (configuration->policy.scope == SCOPE_ROOM && asker->room != NULL)
         snprintf(asker->scope, sizeof(asker->scope), "room:%s", asker->room);
-    else if (has_mac)
-        snprintf(asker->scope, sizeof(asker->scope), "client:%02x:%02x:%02x:%02x:%02x:%02x", mac[0],
-                 mac[1], mac[2], mac[3], mac[4], mac[5]);
     else
-        snprintf(asker->scope, sizeof(asker->scope), "client:%s", from);
+        snprintf(asker->scope, sizeof(asker->scope), "client:%s", client.name);
     return true;
 }
 

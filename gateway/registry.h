@@ -13,6 +13,7 @@
 #include "filters/reason.h"
 #include "gateway/control.h"
 #include "gateway/neighbour.h"
+#include "gateway/observed.h"
 #include "gateway/process.h"
 #include "gateway/record.h"
 #include "gateway/store.h"
@@ -70,6 +71,8 @@ struct registry {
     uint64_t told_pushed_out;   /* of learned_links_pushed_out() */
     int64_t tell_pushed_out_at; /* Unix seconds: not again before */
 
+    struct observations *observations;
+
     struct stored_release *releases;
     size_t release_count;
     int64_t unended[REGISTRY_RELEASES]; /* ids that are over, but the store does not know */
@@ -106,6 +109,19 @@ void registry_flush(struct registry *registry);
 
 /* Numbers, counts, keeps and logs a record. */
 void registry_write(struct registry *registry, struct record *record);
+
+/* A device, as an address or a MAC address names it. False when the text is neither. */
+struct registry_client {
+    struct address address; /* family 0 when a MAC was given */
+    bool has_mac;
+    uint8_t mac[6];
+    char name[64]; /* the MAC where it is known, otherwise the address */
+};
+bool registry_find_client(struct registry *registry, const char *text,
+                          struct registry_client *client);
+
+/* Notes what a record says of a host that was touched. */
+void registry_observe(struct registry *registry, const struct record *record);
 
 /* A worker came; the socket belongs to the callee. It is told the whole state. */
 void registry_add_worker(struct registry *registry, unsigned slot, int fd);

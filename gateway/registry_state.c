@@ -57,6 +57,7 @@ void registry_write(struct registry *registry, struct record *record)
 {
     record_set_number(record, RECORD_SEQ, next_sequence(registry));
     count(registry, record);
+    registry_observe(registry, record);
     if (is_incident(record))
         store_add_incident(registry->store, record, registry_now());
     if (registry->syslog != NULL)
@@ -285,6 +286,7 @@ struct registry *registry_new(struct event_base *base, const struct configuratio
     TAILQ_INIT(&registry->workers);
     registry->consultations = consultations_new();
     registry->learned = learned_links_new();
+    registry->observations = observations_new();
     registry->scopes = memory_allocate(REGISTRY_SCOPES, sizeof(*registry->scopes));
     registry->scope_hashes = memory_allocate(REGISTRY_SCOPES, sizeof(*registry->scope_hashes));
     registry->releases = memory_allocate(REGISTRY_RELEASES, sizeof(*registry->releases));
@@ -320,6 +322,7 @@ void registry_free(struct registry *registry)
     store_free(registry->store);
     consultations_free(registry->consultations);
     learned_links_free(registry->learned);
+    observations_free(registry->observations);
     json_decref(registry->processes);
     free(registry->scopes);
     free(registry->scope_hashes);

@@ -40,8 +40,10 @@ static enum sekisho_exit help(const struct sekisho *sekisho);
     X("reload", "", 0, 0, ASKS, sekisho_reload, "read the configuration again")                    \
     X("incidents", "[--limit N] [--since 2h]", 0, 0, ASKS | BIT(LIMIT) | BIT(SINCE),               \
       sekisho_incidents, "what was blocked, newest first")                                         \
-    X("observe", "[--limit N]", 0, 0, ASKS | BIT(LIMIT), sekisho_observe,                          \
-      "what observe mode would have blocked, ready for clinic.allow")                              \
+    X("observe", "[--limit N] | --service NAME [--from CLIENT] [--since 30m]", 0, 0,               \
+      ASKS | BIT(LIMIT) | BIT(SERVICE) | BIT(FROM) | BIT(SINCE), sekisho_observe,                  \
+      "what observe mode would have blocked, ready for clinic.allow; or what was touched "         \
+      "during a service's consultations, ready for its profile")                                   \
     X("release", "INCIDENT|URL|HOST --for 30m --reason TEXT --by NAME | --end ID", 0, 1,           \
       ASKS | BIT(FOR) | BIT(REASON) | BIT(BY) | BIT(END), sekisho_release,                         \
       "allow an exception for a time, or end it")                                                  \

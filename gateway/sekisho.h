@@ -28,6 +28,7 @@ enum sekisho_exit {
     X(LIMIT, 'n', "limit", true, "at most so many rows")                                           \
     X(SINCE, 'S', "since", true, "only of the last so long, such as 2h or 1d")                     \
     X(FROM, 'f', "from", true, "the client that asks: address or MAC address")                     \
+    X(SERVICE, 'N', "service", true, "the service, as its profile calls it")                       \
     X(FOR, 't', "for", true, "how long, such as 30m or 4h")                                        \
     X(REASON, 'r', "reason", true, "why, in a sentence")                                           \
     X(BY, 'b', "by", true, "who decided it")                                                       \
@@ -79,6 +80,12 @@ enum sekisho_exit sekisho_flows(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_explain(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_reload(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_incidents(const struct sekisho *sekisho);
+/* --limit and --since into the request. False after it was said what is wrong. */
+bool sekisho_put_limit(const struct sekisho *sekisho, json_t *request);
+bool sekisho_put_since(const struct sekisho *sekisho, json_t *request);
+/* Asks and prints: as JSON, or through `show`. */
+enum sekisho_exit sekisho_ask_and_show(const struct sekisho *sekisho, json_t *request,
+                                       void (*show)(const json_t *reply));
 enum sekisho_exit sekisho_observe(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_release(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_releases(const struct sekisho *sekisho);

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The commands that show what the daemon knows: status, flows, incidents, observe, explain, reload.
- */
+/* The commands that show what the daemon knows: status, flows, incidents, explain, reload. */
 #include "gateway/sekisho.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,9 +50,8 @@ static void print_table(struct table *table, const char *otherwise)
     table_free(table);
 }
 
-/* Asks and prints: as JSON, or through `show`. */
-static enum sekisho_exit ask_and_show(const struct sekisho *sekisho, json_t *request,
-                                      void (*show)(const json_t *reply))
+enum sekisho_exit sekisho_ask_and_show(const struct sekisho *sekisho, json_t *request,
+                                       void (*show)(const json_t *reply))
 {
     json_t *reply;
     enum sekisho_exit result = sekisho_ask(sekisho, request, &reply);
@@ -67,8 +64,7 @@ static enum sekisho_exit ask_and_show(const struct sekisho *sekisho, json_t *req
     return result;
 }
 
-/* A whole number of an option into the request. */
-static bool put_limit(const struct sekisho *sekisho, json_t *request)
+bool sekisho_put_limit(const struct sekisho *sekisho, json_t *request)
 {
     const char *given = sekisho->values[OPTION_LIMIT];
     int64_t limit;
@@ -80,6 +76,21 @@ static bool put_limit(const struct sekisho *sekisho, json_t *request)
         return false;
     }
     json_object_set_new(request, "limit", json_integer(limit));
+    return true;
+}
+
+bool sekisho_put_since(const struct sekisho *sekisho, json_t *request)
+{
+    const char *since = sekisho->values[OPTION_SINCE];
+    int64_t seconds;
+
+    if (since == NULL)
+        return true;
+    if (!output_parse_duration(since, &seconds)) {
+        fprintf(stderr, "sekisho: --since must be a duration such as 30m, 2h or 1d\n");
+        return false;
+    }
+    json_object_set_new(request, "since", json_integer((int64_t)time(NULL) - seconds));
     return true;
 }
 
@@ -182,7 +193,7 @@ static void show_status(const json_t *reply)
 
 enum sekisho_exit sekisho_status(const struct sekisho *sekisho)
 {
-    return ask_and_show(sekisho, json_pack("{s:s}", "command", "status"), show_status);
+    return sekisho_ask_and_show(sekisho, json_pack("{s:s}", "command", "status"), show_status);
 }
 
 /* --- flows --- */
@@ -219,10 +230,10 @@ static void show_flows(const json_t *reply)
 
 enum sekisho_exit sekisho_flows(const struct sekisho *sekisho)
 {
-    return ask_and_show(sekisho, json_pack("{s:s}", "command", "flows"), show_flows);
+    return sekisho_ask_and_show(sekisho, json_pack("{s:s}", "command", "flows"), show_flows);
 }
 
-/* --- incidents, observe --- */
+/* --- incidents --- */
 
 static void show_incidents(const json_t *reply)
 {
@@ -249,64 +260,12 @@ static void show_incidents(const json_t *reply)
 enum sekisho_exit sekisho_incidents(const struct sekisho *sekisho)
 {
     json_t *request = json_pack("{s:s}", "command", "incidents");
-    const char *since = sekisho->values[OPTION_SINCE];
-    int64_t seconds;
 
-    if (!put_limit(sekisho, request)) {
+    if (!sekisho_put_limit(sekisho, request) || !sekisho_put_since(sekisho, request)) {
         json_decref(request);
         return SEKISHO_USAGE;
     }
-    if (since != NULL && !output_parse_duration(since, &seconds)) {
-        fprintf(stderr, "sekisho: --since must be a duration such as 30m, 2h or 1d\n");
-        json_decref(request);
-        return SEKISHO_USAGE;
-    }
-    if (since != NULL)
-        json_object_set_new(request, "since", json_integer((int64_t)time(NULL) - seconds));
-    return ask_and_show(sekisho, request, show_incidents);
-}
-
-/* Only what can stand in the configuration: a host, quoted. */
-static bool is_pasteable(struct span host)
-{
-    for (size_t i = 0; i < host.size; i++)
-        if (!isalnum((unsigned char)host.data[i]) && strchr("-._:", host.data[i]) == NULL)
-            return false;
-    return host.size > 0;
-}
-
-static void show_observe(const json_t *reply)
-{
-    size_t i, printed = 0;
-    json_t *row;
-
-    puts("# What would have been blocked, by host. Paste what the clinic needs, after a look at\n"
-         "# each, between the braces of clinic { allow = { ... } }:");
-    json_array_foreach(json_object_get(reply, "hosts"), i, row)
-    {
-        struct span host = text_of(row, "host");
-
-        if (!is_pasteable(host))
-            continue;
-        printf("    \"%.*s\",  # %" PRId64 " times", (int)host.size, host.data,
-               number_of(row, "count"));
-        print_text(", ", text_of(row, "reason"), "");
-        printf(", last incident %" PRId64 "\n", number_of(row, "incident"));
-        printed++;
-    }
-    if (printed == 0)
-        puts("# nothing");
-}
-
-enum sekisho_exit sekisho_observe(const struct sekisho *sekisho)
-{
-    json_t *request = json_pack("{s:s}", "command", "observe");
-
-    if (!put_limit(sekisho, request)) {
-        json_decref(request);
-        return SEKISHO_USAGE;
-    }
-    return ask_and_show(sekisho, request, show_observe);
+    return sekisho_ask_and_show(sekisho, request, show_incidents);
 }
 
 /* --- explain, reload --- */
@@ -369,7 +328,7 @@ enum sekisho_exit sekisho_explain(const struct sekisho *sekisho)
         fprintf(stderr, "sekisho: the URL is not UTF-8\n");
         return SEKISHO_USAGE;
     }
-    return ask_and_show(sekisho, request, show_explain);
+    return sekisho_ask_and_show(sekisho, request, show_explain);
 }
 
 static void show_reload(const json_t *reply)
@@ -379,5 +338,5 @@ static void show_reload(const json_t *reply)
 
 enum sekisho_exit sekisho_reload(const struct sekisho *sekisho)
 {
-    return ask_and_show(sekisho, json_pack("{s:s}", "command", "reload"), show_reload);
+    return sekisho_ask_and_show(sekisho, json_pack("{s:s}", "command", "reload"), show_reload);
 }

@@ -12,7 +12,7 @@ import time
 from case import NAVIGATE, blocked, call, case, check, equal, not_reached, reached
 from chat import HOST, Reply
 from gateway import REPOSITORY, SERVICES
-from network import GATEWAY_LAN4
+from network import CLIENTS, GATEWAY_LAN4
 from processes import wait_for
 from tlsclient import TlsClient
 
@@ -179,6 +179,45 @@ def own_meeting_beside_the_list(lab):
     makes(lab, Reply([json.dumps({"u": room("mine")}).encode()]), "-d", "x")
     is_own(lab)
     equal((joins(lab, "listed"), joins(lab, "theirs"), joins(lab, "mine")), (200, 403, 200))
+
+
+# --- what a test call touched ---
+
+@case(services=SERVICES + '''
+service "other" { title = "別の" inspect = { "stubborn.example-clinic.jp" } reviewed = "2026-11-01" }
+''')
+def observe_writes_a_profile(lab):
+    reached(lab, lab.curl("clinician", "https://labo.example.jp/alt"))       # before the call
+    call(lab)
+    reached(lab, lab.curl("clinician", "https://cdn.telemed.example/logo.png"))
+    lab.curl("clinician", *NAVIGATE, "https://unknown.example.org/x?token=geheim")
+    reached(lab, lab.curl("clinician", "-H", "Sec-Fetch-Mode: no-cors", "-H", "Sec-Fetch-Dest: image",
+                          "-H", "Sec-Fetch-Site: cross-site", "-H", "Referer: https://call.telemed.example/",
+                          "https://www.patient-link.example/alt"))
+    reached(lab, lab.curl("clinician", "https://%s/alt" % EHR))
+    equal(lab.curl("phone", "https://www.google.co.jp/", trust="internet").exit, 60)   # pins its origin
+    lab.collector.wait(event="tls-error", sni="www.google.co.jp")
+    said = lab.gateway.sekisho("observe", "--service", "telemed")
+    check("geheim" not in said and "/x" not in said, said)
+    check('"call.telemed.example",' in said and '"cdn.telemed.example"' in said, "the profile as it is", said)
+    check('"unknown.example.org"  # new: ' in said and "unverified-destination" in said, said)
+    check('splice = {\n        "www.google.co.jp"  # new: rejected 1' in said, said)
+    check("# www.patient-link.example: inspected 1" in said, "a part of a page", said)
+    check("# %s: clinic, inspected 1" % EHR in said and "labo.example.jp" not in said, said)
+    # one device: also what it touched before the call, and nothing of the other's
+    for name in CLIENTS["clinician"][0], CLIENTS["clinician"][2]:
+        said = lab.gateway.sekisho("observe", "--service", "telemed", "--from", name)
+        check("labo.example.jp: clinic" in said and "www.google.co.jp" not in said, said)
+    equal(lab.gateway.sekisho("observe", "--service", "telemed", "--since", "1h"),
+          lab.gateway.sekisho("observe", "--service", "telemed"))
+    # what it writes can be used as it is; of a service without a profile too
+    for name in ("telemed", "fresh"):
+        said = lab.gateway.sekisho("observe", "--service", name, "--from", CLIENTS["clinician"][0])
+        lab.gateway.configure(services=said)
+        status, out, err = lab.gateway.sekisho("check", check=False)
+        equal(status, 0, out, err, said)
+    equal(lab.gateway.sekisho("observe", "--from", "192.0.2.1", check=False)[0], 2)
+    equal(lab.gateway.sekisho("observe", "--service", "a b", check=False)[0], 2)
 
 
 # --- tenant headers ---
