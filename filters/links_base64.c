@@ -91,10 +91,12 @@ static void on_inner(void *context, const struct found_link *link)
 
 void link_base64_find(struct link_scanner *scanner, struct span word)
 {
-    struct span letters = letters_of(word);
     char text[LINK_SIZE];
 
-    if (scanner->is_inner || letters.size < SHORTEST || letters.size % 4 == 1)
+    if (scanner->is_inner || word.size < SHORTEST)
+        return;
+    struct span letters = letters_of(word);
+    if (letters.size < SHORTEST || letters.size % 4 == 1)
         return;
     struct span plain = {text, decode(letters, text)};
     if (!is_readable(plain))

@@ -21,7 +21,7 @@
 #define FIRST_ROOM 2048 /* of the output */
 #define SLACK                                                                                      \
     (1024L * 1024) /* bytes beyond the limit that a stage may take before the output is full */
-#define BROTLI_ROOM  (20L << 20) /* window of at most 16 MB (RFC 7932), and its tables */
+#define BROTLI_ROOM  (26L << 20) /* a window of 16 MB (RFC 7932), 8 more while it grows, tables */
 #define STREAM_FREE  (64u << 20) /* bytes of a stream that nobody asks about */
 #define STREAM_RATIO 200         /* over that, the most that one byte may become */
 #define ZSTD_HEADER  18          /* bytes at most (RFC 8878 section 3.1.1) */

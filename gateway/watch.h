@@ -13,6 +13,19 @@
 #include "gateway/flow.h"
 #include "gateway/websocket.h"
 
+/*
+ * X(content coding, function of the test that makes such a body, bytes that looking through one
+ * takes at the most). What the larger two really take is the window that the sender chose. Of two
+ * codings, one in the other, it is both. A picture waits in the examiner (picture.h).
+ */
+#define WATCH_MEMORY(X)                                                                            \
+    X("", plain, 16 << 10)                                                                         \
+    X("gzip", gzip, 72 << 10)                                                                      \
+    X("deflate", deflate, 72 << 10)                                                                \
+    X("zstd", zstd, 10 << 20)                                                                      \
+    X("br", brotli, 26 << 20)
+#define WATCH_MEMORY_WEBSOCKET (80 << 10) /* each direction */
+
 struct watch;
 
 enum watch_side { WATCH_CLIENT, WATCH_SERVICE }; /* who sends it */

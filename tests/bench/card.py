@@ -6,7 +6,7 @@
 import html
 import statistics
 
-from measure import COLUMNS
+from measure import COLUMNS, SCANS
 
 COLOURS = {"direct": "#888888", "splice": "#3b78b5", "inspect": "#4f9d69", "sekisho": "#d1662b"}
 
@@ -16,7 +16,7 @@ def medians(rounds):
     result = {}
     for name, figures in rounds.items():
         result[name] = {}
-        for column in COLUMNS:
+        for column in (*COLUMNS, *SCANS):
             values = [figure[column] for figure in figures if figure.get(column) is not None]
             if values:
                 result[name][column] = statistics.median(values)
@@ -81,6 +81,14 @@ GOALS = [
     ("sekisho-inspect", "idle", None, 45.0),
     ("sekisho-inspect", "base", None, 12.0),
 ]
+
+
+def scans(peers, figures):
+    """What looking through a chat for the patient's links costs."""
+    rows = [["CPU of a body, ms/MB", *SCANS]]
+    rows += [[peer.title] + ["%.2f" % figures[peer.name][name] for name in SCANS]
+             for peer in peers if all(name in figures[peer.name] for name in SCANS)]
+    return lines_of(rows) if len(rows) > 1 else []
 
 
 def goals(figures):

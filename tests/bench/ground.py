@@ -6,6 +6,7 @@
 
 import collections
 import contextlib
+import json
 import os
 import random
 import socket
@@ -21,10 +22,15 @@ from records import Collector
 CLIENT = "clinician"
 CLIENT4 = CLIENTS[CLIENT][0]
 INSPECTED, SPLICED = "inspect.bench.example", "splice.bench.example"
-NUMBERS = {INSPECTED: 40, SPLICED: 41}
+CHAT = "chat.bench.example"   # what it sends is looked through for links
+NUMBERS = {INSPECTED: 40, SPLICED: 41, CHAT: 42}
 SMALL, BIG = "1k.txt", "100m.bin"
 SMALL_BODY = (b"consultation " * 79)[:1024]
 BIG_SIZE = 100 * 1000 * 1000
+# A chat's history, as JSON and as plain text: one link in each message.
+SAYING = "先生、こんにちは。昨日からの咳が続いています。Please see https://photo%d.example.jp/album/%d?id=%d です。"
+HISTORY_SIZE = 16 * 1000 * 1000
+HISTORIES = {"json": "history.json", "text": "history.txt"}
 PORT = 8443   # of every gateway
 MARK, TABLE = 0xbe, 1190
 FLUSH = 0.1   # seconds after which nginx has written its access log
@@ -38,7 +44,7 @@ error_log stderr warn;
 worker_rlimit_nofile 16384;
 events {{ worker_connections 8000; }}
 http {{
-    types {{ text/plain txt; }}
+    types {{ text/plain txt; application/json json; }}
     default_type application/octet-stream;
     sendfile on;
     tcp_nopush on;
@@ -84,6 +90,16 @@ table ip bench {{
 }}
 """,
 }
+
+
+def history(kind):
+    """The same few hundred links again and again, as a history that is fetched again and again has them."""
+    texts = [SAYING % (n % 7, n, n * n) for n in range(400)]
+    if kind == "json":
+        texts = [json.dumps({"id": n, "from": "patient", "at": 1793500000 + n, "text": text})
+                 for n, text in enumerate(texts)]
+    block = ("\n".join(texts) + "\n").encode()
+    return (block * (HISTORY_SIZE // len(block) + 1))[:HISTORY_SIZE]
 
 
 class Ground:
@@ -140,6 +156,9 @@ class Ground:
         with open(os.path.join(site, BIG), "wb") as file:
             for _ in range(BIG_SIZE // len(block)):
                 file.write(block)
+        for kind, name in HISTORIES.items():
+            with open(os.path.join(site, name), "wb") as file:
+                file.write(history(kind))
         servers = ""
         for host, number in NUMBERS.items():
             certificate, key = self.certificates.good(host)

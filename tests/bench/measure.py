@@ -10,7 +10,8 @@ import statistics
 import subprocess
 import time
 
-from ground import BIG, BIG_SIZE, CLIENT, NUMBERS, SMALL, SMALL_BODY
+from ground import (BIG, BIG_SIZE, CHAT, CLIENT, HISTORIES, HISTORY_SIZE, INSPECTED, NUMBERS, SMALL,
+                    SMALL_BODY)
 from network import origin4
 
 LOAD_CONNECTIONS = 32
@@ -30,6 +31,11 @@ COLUMNS = {
     "idle": ("idle conn", "kB PSS", 1, False, False),
     "base": ("at rest", "MB PSS", 1, False, False),
 }
+
+# What looking through a chat costs: of the same body, from a host with chat and from one without.
+SCANS = {"%s%s" % (kind, more): (kind, host) for kind in HISTORIES
+         for more, host in (("", INSPECTED), (" of a chat", CHAT))}
+SCAN_TIMES = 8
 
 
 class Trouble(Exception):
@@ -202,6 +208,22 @@ def first_response(ground, peer, _seconds):
     return {"first": 1000 * statistics.median(float(end) - float(name) for name, end in lines)}
 
 
+def looking_through(ground, peer, _seconds):
+    """The gateway's processor time for each MB of a history, milliseconds."""
+    if not peer.knows_chats:
+        return {}
+    result = {}
+    pids = family(peer.pid)
+    for name, (kind, host) in SCANS.items():
+        used = processor(pids)
+        done = on_client(ground, *curl(peer, "-o", os.devnull, "-w", "%{size_download}\n", "https://%s/%s?[1-%d]" % (
+            host, HISTORIES[kind], SCAN_TIMES)))
+        if done.stdout.decode(errors="replace").split() != [str(HISTORY_SIZE)] * SCAN_TIMES:
+            raise Trouble("history: " + done.stdout.decode(errors="replace").strip()[-160:])
+        result[name] = (processor(pids) - used) * 1e9 / (SCAN_TIMES * HISTORY_SIZE)
+    return result
+
+
 # In this order: memory at rest is taken before the gateway has worked.
 FIGURES = [
     ("memory", ("base", "idle"), memory),
@@ -210,4 +232,5 @@ FIGURES = [
     ("one download", ("one",), one_download),
     ("four downloads", ("four",), four_downloads),
     ("first response", ("first",), first_response),
+    ("looking through a chat", tuple(SCANS), looking_through),
 ]

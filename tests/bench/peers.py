@@ -7,7 +7,7 @@
 import os
 import shutil
 
-from ground import INSPECTED, NUMBERS, PORT, SPLICED
+from ground import CHAT, INSPECTED, NUMBERS, PORT, SPLICED
 from network import GATEWAY_LAN4, origin4
 from origins import DNS_NUMBER
 from processes import LabError
@@ -140,6 +140,7 @@ class Peer:
     treatment = "direct"
     title = note = ""
     process = None
+    knows_chats = False
 
     def __init__(self, ground):
         self.ground = ground
@@ -264,10 +265,16 @@ class Sekisho(Peer):
     SERVICES = """
 service "bench" {
     splice = { "%s" }
+    inspect = { "%s" }
+    chat = { "%s" }
     reviewed = "2026-11-01"
     policy-url = "https://%s/"
 }
-""" % (SPLICED, SPLICED)
+""" % (SPLICED, CHAT, CHAT, SPLICED)
+
+    @property
+    def knows_chats(self):
+        return self.treatment == "inspect"
 
     @property
     def trust(self):

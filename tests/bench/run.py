@@ -145,6 +145,7 @@ class Bench:
                  % (self.rounds, "s" if self.rounds > 1 else "", self.seconds), *facts, ""]
         lines += card.table(self.peers, figures, self.figures) + [""]
         lines += card.ratios(self.peers, figures) + [""]
+        lines += card.scans(self.peers, figures) + [""]
         lines += card.goals(figures) + [""]
         lines += ["%s: %s" % (peer.title, peer.note) for peer in self.peers if peer.note]
         if self.notes:
