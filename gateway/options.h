@@ -219,9 +219,9 @@ enum option_type {
       "The CAs that origins are verified with, PEM. The clinic's own CA must not be among them.")  \
     X(TLS, "leaf-lifetime", DURATION, "24h", 3600000, DAY, NULL, CONFIGURATION(leaf_lifetime),     \
       "How long a signed leaf is valid, at most.")                                                 \
-    X(TLS, "http2", BOOLEAN, "false", 0, 0, NULL, CONFIGURATION(http2),                            \
-      "Inspect HTTP/2 where client and origin both speak it. Otherwise they are offered "          \
-      "HTTP/1.1.")                                                                                 \
+    X(TLS, "http2", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(http2),                             \
+      "Inspect HTTP/2 where client and origin both speak it, WebSocket over it included. "         \
+      "Otherwise they are offered HTTP/1.1.")                                                      \
     X(TLS, "backdate", DURATION, "1h", 0, DAY, NULL, CONFIGURATION(leaf_backdate),                 \
       "How far before now a leaf's validity begins: clocks of clinics drift.")                     \
     X(LIMITS, "line", SIZE, "16kB", 256, 1048576, NULL, CONFIGURATION(http.line),                  \

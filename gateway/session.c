@@ -7,7 +7,8 @@
 
 #include "filters/memory.h"
 
-#define BODY_RATE 1024 /* bytes of a request body that must come within timeouts.body */
+#define BODY_RATE  1024 /* bytes of a request body that must come within timeouts.body */
+#define SIGN_EVERY 1000 /* ms between signs of a call */
 
 /* --- the version --- */
 
@@ -57,7 +58,9 @@ void session_set_deadline(struct exchange *exchange)
     const struct configuration *configuration = exchange->worker->configuration;
     int64_t limit;
 
-    if (!exchange->request_over)
+    if (exchange->tunnel && exchange->released)
+        limit = configuration->timeout_splice;
+    else if (!exchange->request_over && !exchange->tunnel)
         limit = configuration->timeout_body;
     else if (!exchange->response_started)
         limit = configuration->timeout_first_byte;
@@ -90,7 +93,7 @@ static void stop_waiting(struct exchange *exchange)
                               near_is_full ? REASON_REQUEST_TIMEOUT : REASON_ORIGIN_TIMEOUT,
                               "the response's body");
         carrier->reset(exchange);
-    } else if (exchange->request_over) {
+    } else if (exchange->request_over || exchange->tunnel) {
         session_fail_origin(exchange, EVENT_ERROR, REASON_ORIGIN_TIMEOUT, "no response");
     } else if (carrier->far_waits(exchange)) {
         session_fail_origin(exchange, EVENT_ERROR, REASON_ORIGIN_TIMEOUT, "the request's body");
@@ -101,7 +104,9 @@ static void stop_waiting(struct exchange *exchange)
 
 void session_expire_exchange(struct exchange *exchange)
 {
-    if (exchange->sniffing && !exchange->released) {
+    if (exchange->tunnel && exchange->released) {
+        exchange->carrier->reset(exchange); /* nobody speaks any more */
+    } else if (exchange->sniffing && !exchange->released) {
         session_judge_response(exchange, false);
         if (exchange->active)
             session_set_deadline(exchange);
@@ -127,6 +132,20 @@ void session_note_response_bytes(struct exchange *exchange)
         return;
     exchange->quiet = false;
     session_set_deadline(exchange);
+}
+
+void session_sign_call(struct exchange *exchange)
+{
+    int64_t now;
+
+    if (exchange->finding.service == NULL)
+        return;
+    now = clock_monotonic();
+    if (now - exchange->signed_at < SIGN_EVERY)
+        return;
+    exchange->signed_at = now;
+    flow_sign(exchange->flow, policy_call_service(&exchange->worker->configuration->policy,
+                                                  exchange->request.host));
 }
 
 void session_break_response(struct exchange *exchange, const char *detail)

@@ -15,7 +15,6 @@
 
 #define READ_PIECE 16384 /* bytes of one read: a TLS record's worth */
 #define TURNS      8     /* reads of one channel in one turn of the loop */
-#define SIGN_EVERY 1000  /* ms between signs of a call on a tunnel */
 
 static void on_near(void *context, struct channel *channel, enum channel_event event);
 static void on_far(void *context, struct channel *channel, enum channel_event event);
@@ -561,16 +560,8 @@ static void end(struct session_http1 *session)
 
 static void sign_of_call(struct session_http1 *session)
 {
-    int64_t now;
-
-    if (!session->tunnel || session->exchange.finding.service == NULL)
-        return;
-    now = clock_monotonic();
-    if (now - session->signed_at < SIGN_EVERY)
-        return;
-    session->signed_at = now;
-    flow_sign(session->flow, policy_call_service(&session->worker->configuration->policy,
-                                                 session->exchange.request.host));
+    if (session->tunnel)
+        session_sign_call(&session->exchange);
 }
 
 static void settle(struct session_http1 *session)

@@ -38,7 +38,6 @@ struct session_http1 {
     bool far_answering;     /* bytes of the response under way came */
     bool tunnel;            /* bytes pass as they are (WebSocket) */
     bool draining;
-    int64_t signed_at;
     enum ending ending;
 };
 

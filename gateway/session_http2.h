@@ -16,6 +16,8 @@ struct stream {
     TAILQ_ENTRY(stream) next;
     struct session_http2 *session;
     struct http2_stream *near, *far; /* NULL: let go of, or never there */
+    struct field *upgrade;           /* of a WebSocket's request: its fields, as on HTTP/1.1 */
+    uint64_t asked_at;               /* bytes that the origin had sent when it was asked */
     int64_t at;                      /* monotonic ms: its deadline; 0: none */
     size_t swallowed;                /* bytes of a request that came after its answer */
     bool lingers;                    /* it is answered, and its client may still send */

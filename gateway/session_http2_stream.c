@@ -51,27 +51,37 @@ void session_http2_free_stream(struct stream *stream)
     end_stream(stream, HTTP2_CANCEL, HTTP2_CANCEL);
     TAILQ_REMOVE(&stream->session->streams, stream, next);
     session_clear_exchange(&stream->exchange);
+    free(stream->upgrade);
     free(stream);
 }
 
-static bool is_safe(const struct request *request)
+/*
+ * A connection that was kept alive may just have ended: nothing came on it since it was asked, and
+ * it had answered before. Such a request may be made again without harm: the client does so by
+ * itself, on a new connection, when it is told that the stream was refused. Any other may have been
+ * served; and where the origin never answered at all it would only go round in circles.
+ */
+static bool is_repeatable(const struct stream *stream)
 {
-    return span_equal(request->method, SPAN("GET")) || span_equal(request->method, SPAN("HEAD"));
+    const struct exchange *exchange = &stream->exchange;
+    struct span method = exchange->request.method;
+
+    return stream->session->responses > 0 && exchange->request_over && exchange->up == 0 &&
+           (span_equal(method, SPAN("GET")) || span_equal(method, SPAN("HEAD"))) &&
+           channel_bytes_read(stream->session->flow->far) == stream->asked_at;
 }
 
-/*
- * A connection that was kept alive may just have ended: the client asks again by itself, on a new
- * one. Where the origin never answered anything it would only go round in circles.
- */
 void session_http2_orphan_stream(struct stream *stream, const char *detail)
 {
     struct exchange *exchange = &stream->exchange;
 
     if (stream->dead)
         return;
-    if (exchange->active && exchange->response_started)
+    if (exchange->active && exchange->tunnel && exchange->released)
+        session_http2_reset_stream(stream, HTTP2_CANCEL);
+    else if (exchange->active && exchange->response_started)
         session_break_response(exchange, detail);
-    else if (exchange->active && stream->session->responses > 0 && is_safe(&exchange->request))
+    else if (exchange->active && is_repeatable(stream))
         session_http2_reset_stream(stream, HTTP2_REFUSED_STREAM);
     else if (exchange->active)
         session_lose_origin(exchange, detail);
@@ -85,7 +95,8 @@ static void send_request(struct exchange *exchange, const struct head *head)
     struct stream *stream = stream_of(exchange);
     const struct request *request = &exchange->request;
     struct http2_head sent = {
-        .method = request->method,
+        .method = exchange->tunnel ? SPAN("CONNECT") : request->method,
+        .protocol = exchange->tunnel ? SPAN("websocket") : SPAN(""),
         .scheme_tls = request->tls,
         .port = request->port != 443 ? request->port : 0,
         .path = request->target,
@@ -96,8 +107,10 @@ static void send_request(struct exchange *exchange, const struct head *head)
     };
 
     memcpy(sent.host, request->host.data, request->host.size); /* shorter than HOST_TEXT */
-    if (stream->session->far != NULL)
+    if (stream->session->far != NULL) {
+        stream->asked_at = channel_bytes_read(stream->session->flow->far);
         stream->far = http2_send_request(stream->session->far, &sent, stream);
+    }
     if (stream->far == NULL)
         session_http2_reset_stream(stream, HTTP2_REFUSED_STREAM);
     else
@@ -303,6 +316,24 @@ static struct head read_head(const struct http2_head *head)
     };
 }
 
+/* RFC 8441: what asks for a WebSocket is judged as its like on HTTP/1.1 is. */
+static bool read_upgrade(struct stream *stream, const struct http2_head *read, struct head *head)
+{
+    size_t count = read->field_count;
+
+    if (read->end || !span_equal_nocase(read->protocol, SPAN("websocket")))
+        return false;
+    stream->upgrade = memory_allocate(count + 1, sizeof(*stream->upgrade));
+    if (count > 0)
+        memcpy(stream->upgrade, read->fields, count * sizeof(*stream->upgrade));
+    stream->upgrade[count] = (struct field){SPAN("upgrade"), SPAN("websocket")};
+    head->method = SPAN("GET");
+    head->fields = stream->upgrade;
+    head->field_count = count + 1;
+    stream->exchange.tunnel = true;
+    return true;
+}
+
 static void take_request(struct session_http2 *session, const struct http2_event *event)
 {
     struct stream *stream = memory_allocate(1, sizeof(*stream));
@@ -316,7 +347,7 @@ static void take_request(struct session_http2 *session, const struct http2_event
     http2_set_user(stream->near, stream);
     TAILQ_INSERT_TAIL(&session->streams, stream, next);
     session->idle_at = 0;
-    if (span_equal(head.method, SPAN("CONNECT"))) {
+    if (span_equal(head.method, SPAN("CONNECT")) && !read_upgrade(stream, event->head, &head)) {
         session_begin_exchange(&stream->exchange, &head);
         session_answer(&stream->exchange, EVENT_REFUSE, REASON_BAD_REQUEST,
                        "CONNECT is for the proxy port");
@@ -414,9 +445,12 @@ static void take_far_reset(struct stream *stream, const struct http2_event *even
         session_break_response(exchange, http2_error_text(event->error));
         return;
     }
-    if (code != HTTP2_REFUSED_STREAM)
+    /* Only what nothing was answered to yet can have been refused. */
+    if (code == HTTP2_NO_ERROR || (code == HTTP2_REFUSED_STREAM && exchange->response_started))
+        code = HTTP2_INTERNAL_ERROR;
+    if (code != HTTP2_REFUSED_STREAM && !exchange->recorded)
         session_record_broken(exchange, REASON_BAD_RESPONSE, "reset by the origin");
-    session_http2_reset_stream(stream, code != HTTP2_NO_ERROR ? code : HTTP2_INTERNAL_ERROR);
+    session_http2_reset_stream(stream, code);
 }
 
 static void take_far_body(struct stream *stream, const struct http2_event *event)
@@ -473,7 +507,9 @@ void session_http2_far_event(void *context, const struct http2_event *event)
     struct session_http2 *session = context;
 
     session->event_count++;
-    if (event->kind == HTTP2_GOAWAY)
+    if (event->kind == HTTP2_SETTINGS && http2_peer_allows_connect_protocol(session->far))
+        http2_allow_connect_protocol(session->near);
+    else if (event->kind == HTTP2_GOAWAY)
         session_http2_close(session);
     else if (event->kind == HTTP2_ERROR)
         session->far_fault = http2_error_text(event->error);

@@ -64,6 +64,7 @@ struct exchange {
     bool ranged;           /* Range was passed on */
     bool counted_block;    /* a record says that it was blocked, or would have been */
     bool origin_failed;    /* the answer is given because of the origin, which is given up */
+    bool tunnel;           /* HTTP/2: a WebSocket is asked for; open once it is released */
     struct request request;
     struct response response;
     struct head response_head;
@@ -74,6 +75,7 @@ struct exchange {
     struct meeting_watch *meeting;       /* over a request that makes a meeting, or NULL */
     size_t wanted;                       /* bytes of prefix that make the judgement final */
     int64_t started;                     /* monotonic ms */
+    int64_t signed_at;                   /* the last sign of a call that a WebSocket gave */
     uint64_t up, down;                   /* bytes of the bodies */
     uint64_t body_mark;                  /* `up` at the last look at the rate */
     char file_name[256];
@@ -129,6 +131,8 @@ void session_set_deadline(struct exchange *exchange);
 void session_expire_exchange(struct exchange *exchange);
 /* Bytes of its response came: they are looked at once more if need be, and its time runs anew. */
 void session_note_response_bytes(struct exchange *exchange);
+/* Bytes of a WebSocket are a sign of a call where the request was one. */
+void session_sign_call(struct exchange *exchange);
 /* The response cannot be gone on with: an error page, or a visible break if it had begun. */
 void session_break_response(struct exchange *exchange, const char *detail);
 

@@ -273,8 +273,13 @@ void session_take_request_body(struct exchange *exchange, struct span data)
     if (!exchange->active)
         return;
     exchange->up += data.size;
-    session_watch_bytes(exchange, WATCH_CLIENT, data.data, data.size);
+    if (!session_watch_bytes(exchange, WATCH_CLIENT, data.data, data.size))
+        return;
     exchange->carrier->send_request_body(exchange, data);
+    if (exchange->tunnel) {
+        session_sign_call(exchange);
+        session_set_deadline(exchange);
+    }
 }
 
 void session_take_request_trailer(struct exchange *exchange, const struct field *trailer,

@@ -168,6 +168,20 @@ static void begin_sniffing(struct exchange *exchange, const struct head *head)
 
 /* --- heads --- */
 
+/* RFC 8441, section 5: the stream is a WebSocket from here on. */
+static void open_tunnel(struct exchange *exchange, const struct head *head)
+{
+    if (!session_watch_upgrade(exchange)) {
+        session_fail_origin(exchange, EVENT_ERROR, REASON_BAD_RESPONSE,
+                            "a WebSocket extension that cannot be read");
+        return;
+    }
+    send_head(exchange, head, exchange->carrier->send_response);
+    exchange->released = true;
+    session_record_allowed(exchange);
+    session_set_deadline(exchange);
+}
+
 void session_take_interim_head(struct exchange *exchange, const struct head *head)
 {
     if (exchange->active && !exchange->response_started)
@@ -186,6 +200,11 @@ void session_take_response_head(struct exchange *exchange, const struct head *he
         session_fail_origin(exchange, EVENT_ERROR, REASON_BAD_RESPONSE, "a part nobody asked for");
         return;
     }
+    if (exchange->tunnel && head->status / 100 == 2) {
+        open_tunnel(exchange, head);
+        return;
+    }
+    exchange->tunnel = false;
     session_watch_response(exchange);
     begin_sniffing(exchange, head);
 }
@@ -196,7 +215,10 @@ void session_take_response_body(struct exchange *exchange, struct span data)
 {
     if (!exchange->active)
         return;
-    session_watch_bytes(exchange, WATCH_SERVICE, data.data, data.size);
+    if (!session_watch_bytes(exchange, WATCH_SERVICE, data.data, data.size))
+        return;
+    if (exchange->tunnel)
+        session_sign_call(exchange);
     if (exchange->released)
         send_body(exchange, data);
     else
@@ -230,6 +252,7 @@ void session_take_response_end(struct exchange *exchange)
     if (!exchange->active)
         return; /* it was blocked at the last moment */
     exchange->carrier->send_response_end(exchange, NULL, 0);
-    session_record_allowed(exchange);
+    if (!exchange->recorded) /* a WebSocket was when it opened */
+        session_record_allowed(exchange);
     exchange->carrier->finish(exchange);
 }

@@ -37,7 +37,7 @@ void session_watch_request(struct exchange *exchange, const struct head *head)
 
     if (exchange->finding.source != FROM_LEARNED)
         exchange->meeting = meeting_watch_new(exchange->flow, request);
-    if (service == NULL || !head->has_body)
+    if (service == NULL || !head->has_body || exchange->tunnel)
         return;
     exchange->up_watch =
         watch_body(exchange, service, WATCH_CLIENT, request->fields, request->field_count);

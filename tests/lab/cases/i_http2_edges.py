@@ -9,12 +9,15 @@ import signal
 import subprocess
 import time
 
+from browser import Browser
 from case import NAVIGATE, call, case, check, equal, reached
-from learned import resident
+from gateway import SERVICES
+from http2 import Http2Client, Http2Origin, masked_frame, text_frame
+from learned import LINK, digest, passes, resident, stopped
 from processes import wait_for
 
 EHR = "ehr.example-clinic.jp"
-ON = {"tls": {"http2": True}}
+HOST = "streams.example-clinic.jp"
 
 READERS, STREAMS = 8, 16
 # limits.buffer is 64 kB: sixteen of them for the streams of a connection, one for its output, and the rest
@@ -26,7 +29,7 @@ def _grown(workers, before):
     return sum(resident(pid)[0] for pid in workers) - before
 
 
-@case(ON, seconds=120)
+@case(seconds=120)
 def slow_readers_cost_little(lab):
     """128 downloads on 8 connections whose readers stop: what waits is bounded, and then it all comes."""
     size = 4 << 20  # 16 of them are more than all sockets on the way hold
@@ -58,9 +61,17 @@ def slow_readers_cost_little(lab):
         equal(found and tuple(map(int, found.groups())), (READERS * STREAMS, 0, 0), text)
 
 
+@case({"tls": {"http2": False}})
+def it_can_be_switched_off(lab):
+    with lab.origins.speaking_http2():
+        answer = lab.curl("clinician", "https://%s/logo.png" % EHR)
+        reached(lab, answer)
+        equal(answer.facts["http_version"], "1.1")
+
+
 # --- uploads ---
 
-@case(ON, seconds=60)
+@case(seconds=60)
 def early_answers_to_uploads(lab):
     """The origin answers before it has read what is sent: the answer arrives, whatever the size."""
     path = os.path.join(lab.folder, "upload.bin")
@@ -76,7 +87,7 @@ def early_answers_to_uploads(lab):
         reached(lab, lab.curl("clinician", "https://%s/logo.png" % EHR))
 
 
-@case(ON, seconds=60)
+@case(seconds=60)
 def uploads_to_what_is_blocked(lab):
     """The page is seen though the upload was not over; the origin got nothing of it."""
     path = os.path.join(lab.folder, "upload.bin")
@@ -99,3 +110,148 @@ def uploads_to_what_is_blocked(lab):
         equal((process.returncode, text[-5:]), (0, "403 2"), text[-300:])
         check("<html" in text, text[:300])
         equal(len(lab.origins.requests(host)), 1)
+
+
+# --- origins that leave ---
+
+REFUSED, INTERNAL, CANCEL = 7, 2, 8
+
+
+@case()
+def resets_of_the_origin(lab):
+    """Each is told to its own stream, and the others go on."""
+    with Http2Origin(lab, HOST):
+        client = Http2Client(lab, HOST)
+        seen = {}
+        for path in ("/reset/7", "/reset/8", "/reset/13", "/reset/0", "/reset-late/8", "/reset-late/7"):
+            stream = client.finish(client.ask(path))
+            seen[path] = stream.reset if stream.status in (None, 200) else stream.status
+            equal(client.finish(client.ask("/text")).body, b"text", path)
+        # Who refuses cannot have begun to answer.
+        equal(seen, {"/reset/7": REFUSED, "/reset/8": CANCEL, "/reset/13": 13, "/reset/0": INTERNAL,
+                     "/reset-late/8": CANCEL, "/reset-late/7": INTERNAL})
+        client.close()
+
+
+@case(seconds=120)
+def origins_that_leave(lab):
+    """What may be asked again is said so; what may have been served is not."""
+    rows = [  # (answered before, method, path, what becomes of it)
+        (False, "GET", "/leave", 502), (True, "GET", "/leave", "refused"), (True, "POST", "/leave", 502),
+        (False, "GET", "/goaway-below", "refused"), (False, "POST", "/goaway-below", "refused"),
+        (True, "POST", "/goaway-below", "refused"), (True, "GET", "/goaway-at", 502),
+        (True, "POST", "/goaway-at", 502), (True, "GET", "/goaway-served", 200),
+        (True, "POST", "/goaway-served", 200),
+    ]
+    with Http2Origin(lab, HOST):
+        for before, method, path, wanted in rows:
+            client = Http2Client(lab, HOST)
+            if before:
+                equal(client.finish(client.ask("/text")).body, b"text")
+            stream = client.finish(client.ask(path, method, body=b"b" if method == "POST" else None))
+            seen = "refused" if stream.reset == REFUSED and stream.status is None else stream.status
+            equal(seen, wanted, (before, method, path), stream)
+            check(client.wait(lambda client=client: client.goaway is not None), "no GOAWAY", path)
+            client.close()
+        client = Http2Client(lab, HOST)
+        waits, stalls = client.ask("/silent"), client.ask("/stall")
+        client.wait(lambda: client.streams[stalls].body)
+        client.ask("/leave")
+        client.finish(waits, stalls)
+        equal((client.streams[waits].status, client.streams[stalls].reset), (502, INTERNAL))
+        client.close()
+
+
+# --- time ---
+
+@case({"timeouts": {"first-byte": "1s", "body": "2s", "sniff": "500ms"}}, seconds=60)
+def each_stream_has_its_time(lab):
+    """Silence of the origin or of the client ends its own stream and no other."""
+    with Http2Origin(lab, HOST):
+        client = Http2Client(lab, HOST)
+        silent, stalled = client.ask("/silent"), client.ask("/stall")
+        upload = client.ask("/silent", "POST", end=False, fields=[("content-length", "10")])
+        tunnel_less = client.ask("/text")
+        equal(client.finish(tunnel_less).body, b"text")
+        client.finish(silent, stalled, upload, seconds=20)
+        equal([client.streams[s].status for s in (silent, stalled, upload)], [504, 200, 408])
+        equal(client.streams[stalled].reset, INTERNAL)
+        check(client.streams[upload].ended, "an answer that is whole", client.streams[upload])
+        equal(client.finish(client.ask("/text")).body, b"text")
+        client.close()
+        for detail, reason in (("no response", "origin-timeout"), ("the response's body", "origin-timeout"),
+                               ("the request's body", "request-timeout")):
+            lab.collector.wait(reason=reason, detail=detail)
+
+
+@case({"timeouts": {"body": "1s"}}, seconds=60)
+def who_does_not_take_its_answer(lab):
+    """A stream whose window the client never opens is ended; its neighbour is whole."""
+    with lab.origins.speaking_http2():
+        client = Http2Client(lab, EHR)
+        client.http2.acknowledge_received_data = lambda *_: None  # 64 kB and nothing more
+        stuck = client.ask("/big.bin")
+        stream = client.finish(stuck, seconds=20)
+        check(stream.reset is not None and not stream.ended, stream)
+        lab.collector.wait(reason="request-timeout", detail="the response's body")
+        client.close()
+
+
+# --- WebSocket over a stream (RFC 8441) ---
+
+CHAT = SERVICES + """
+service "streams" {
+    title = "HTTP/2 の相談"
+    inspect = { "streams.example-clinic.jp" }
+    chat = { "streams.example-clinic.jp" }
+    reviewed = "2026-11-01"
+    policy-url = "https://streams.example-clinic.jp/policy"
+}
+"""
+UPGRADE = [(":protocol", "websocket"), ("sec-websocket-version", "13")]
+
+
+@case(services=CHAT, seconds=60)
+def websocket_over_a_stream(lab):
+    """Offered once the origin offers it, passed both ways, ended by either side; its links are learned."""
+    with Http2Origin(lab, HOST) as origin:
+        origin.messages = [LINK]
+        passes(lab)
+        client = Http2Client(lab, HOST)
+        check(client.wait(lambda: client.allows_connect), "extended CONNECT is not offered")
+        socket = client.ask("/ws", "CONNECT", UPGRADE, end=False)
+        first = text_frame(LINK.encode())
+        check(client.wait(lambda: client.streams[socket].body == first), client.streams[socket])
+        equal(client.streams[socket].status, 200)
+        lab.collector.wait(event="allow", kind="websocket", host=HOST)
+        lab.collector.wait(event="learned", url_sha256=digest(LINK), service="streams")
+        client.send(socket, masked_frame(b"hello"))
+        echo = first + text_frame(b"hello")
+        check(client.wait(lambda: client.streams[socket].body == echo), client.streams[socket])
+        equal(client.finish(client.ask("/text")).body, b"text")
+        client.send(socket, masked_frame(b"\x03\xe8", 8), True)
+        equal(client.finish(socket).body, echo + text_frame(b"\x03\xe8", 8))
+        equal(client.streams[socket].ended, True)
+        equal(origin.asked[0], ("CONNECT", "websocket", "/ws"))
+        # What is no WebSocket, a frame that breaks the protocol, and who does not know the host.
+        equal(client.finish(client.ask("/ws", "CONNECT", [(":protocol", "connect-udp")])).status, 400)
+        socket = client.ask("/ws", "CONNECT", UPGRADE, end=False)
+        client.wait(lambda: client.streams[socket].body == first)
+        client.send(socket, b"\xff\x80mask")
+        check(client.finish(socket).reset is not None, client.streams[socket])
+        lab.collector.wait(event="error", reason="bad-request", host=HOST)
+        client.close()
+        stopped(lab, service="streams")
+
+
+@case(services=CHAT, seconds=90)
+def websocket_of_chromium_over_a_stream(lab):
+    """Chromium takes the stream that is offered to it: the origin sees CONNECT, and the link is learned."""
+    with Http2Origin(lab, HOST) as origin:
+        origin.messages = ["こんにちは", LINK]
+        with Browser(lab, "clinician") as browser:
+            browser.get("https://%s/page" % HOST)
+            wait_for(lambda: LINK in browser.text("#messages"), 10, lambda: browser.text())
+            equal(browser.text("#state"), "open")
+        check(("CONNECT", "websocket", "/ws") in origin.asked, origin.asked)
+        lab.collector.wait(event="learned", url_sha256=digest(LINK), service="streams")
