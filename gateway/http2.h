@@ -35,12 +35,14 @@
  *   HTTP2_BODY, TRAILER, END and SENT as above with a and b exchanged
  *   HTTP2_RESET (code)    when HTTP2_END came before: the origin wants no more of the request, but
  *                         its answer is whole (RFC 9113 section 8.1): http2_stop_stream(a), and b
- * is over. Otherwise http2_release_stream(b, 0); http2_release_stream(a, code) HTTP2_CLOSED b is
- * over; once a is over too both are released HTTP2_SETTINGS        http2_allow_connect_protocol(A)
- * if http2_peer_allows_connect_protocol(B) HTTP2_GOAWAY          http2_drain(A): A's client makes a
- * new connection for what is to come. Streams that the origin will not serve tell HTTP2_RESET of
- * themselves HTTP2_ERROR           every a of a pair is released with HTTP2_INTERNAL_ERROR;
- * http2_drain(A)
+ *                         is over. Otherwise http2_release_stream(b, 0);
+ *                         http2_release_stream(a, code)
+ *   HTTP2_CLOSED          b is over; once a is over too both are released
+ *   HTTP2_SETTINGS        if http2_peer_allows_connect_protocol(B):
+ *                         http2_allow_connect_protocol(A)
+ *   HTTP2_GOAWAY          http2_drain(A): A's client makes a new connection for what is to come.
+ *                         Streams that the origin will not serve tell HTTP2_RESET of themselves
+ *   HTTP2_ERROR           every a of a pair is released with HTTP2_INTERNAL_ERROR; http2_drain(A)
  *
  * Back-pressure is all in HTTP2_SENT and http2_consume_body(). Received body bytes stay charged to
  * the sender's windows until they are consumed, and the pair consumes at one end what went out at

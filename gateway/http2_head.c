@@ -16,9 +16,7 @@
 #define BYTES_FIRST    2048
 #define PIECES_FIRST   32
 #define FIELD_OVERHEAD 32 /* RFC 9113 section 6.5.2 */
-#define CRUMB_ANONYMOUS                                                                            \
-    20 /* nghttp2 keeps a shorter crumb of Cookie out of the table by itself                       \
-        */
+#define CRUMB_SHORT    20 /* of Cookie: nghttp2 keeps a shorter one out of the table by itself */
 
 static const struct span PSEUDO[] = {
 #define X(symbol, name) [PSEUDO_##symbol] = {name, sizeof(name) - 1},
@@ -134,7 +132,7 @@ void http2_section_add(struct http2_section *section, const struct http1_limits 
     section->error = add(section, limits, name, value);
     /* What nghttp2 keeps out of the table by itself, also when it is sent on, needs no mark. */
     if (sensitive && !span_equal(name, SPAN("authorization")) &&
-        !(span_equal(name, SPAN("cookie")) && value.size < CRUMB_ANONYMOUS))
+        !(span_equal(name, SPAN("cookie")) && value.size < CRUMB_SHORT))
         section->sensitive = true;
 }
 

@@ -15,10 +15,9 @@
 #define OUTPUT        65536 /* bytes that wait for a socket */
 #define WINDOW_FACTOR 4     /* a stream's window, in limits.buffer, */
 #define STREAM_SHARE  4     /* and a connection's, in streams': so much waits at the most */
-#define WINDOW_LEAST                                                                               \
-    65536 /* of a stream: the prefix that is sniffed, and what HTTP/2 begins with */
-#define WINDOW_LIMIT (1 << 24) /* of a stream */
-#define NOTICE       1000      /* ms between the two GOAWAYs: a round trip of any client */
+#define WINDOW_LEAST  65536 /* of a stream: more than is sniffed */
+#define WINDOW_LIMIT  (1 << 24) /* of a stream */
+#define NOTICE        1000      /* ms between the two GOAWAYs: a round trip of any client */
 
 static void settle(struct session_http2 *session);
 

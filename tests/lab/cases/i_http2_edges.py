@@ -189,8 +189,12 @@ def who_does_not_take_its_answer(lab):
     """A stream whose window the client never opens is ended; its neighbour is whole."""
     with lab.origins.speaking_http2():
         client = Http2Client(lab, EHR)
-        client.http2.acknowledge_received_data = lambda *_: None  # 64 kB and nothing more
+        client.http2.increment_flow_control_window(16 << 20)
+        client.http2.acknowledge_received_data = lambda *_: None  # 64 kB a stream, and nothing more
         stuck = client.ask("/big.bin")
+        client.wait(lambda: len(client.streams[stuck].body) == 65535)
+        for _ in range(3):
+            equal(client.finish(client.ask("/logo.png")).ended, True)
         stream = client.finish(stuck, seconds=20)
         check(stream.reset is not None and not stream.ended, stream)
         lab.collector.wait(reason="request-timeout", detail="the response's body")
