@@ -67,13 +67,15 @@ class Browser(Page):
     Every call to the driver is made with this thread standing on the client.
     """
 
-    def __init__(self, lab, client, language="ja", proxy=None, flags=(), trust=("internet", "clinic")):
+    def __init__(self, lab, client, language="ja", proxy=None, flags=(), without=(),
+                 trust=("internet", "clinic")):
         reason = available()
         if reason:
             raise Skip(reason)
         self.lab, self.client = lab, client
         self.home = tempfile.mkdtemp(prefix="home-%s-" % client, dir=lab.folder)
-        self.language, self.proxy, self.flags, self.trust = language, proxy, flags, trust
+        self.language, self.proxy, self.trust = language, proxy, trust
+        self.flags = [flag for flag in (*FLAGS, *flags) if flag not in without]
         self._driver = None
 
     def __enter__(self):
@@ -115,7 +117,7 @@ class Browser(Page):
         from selenium import webdriver
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium")
-        for flag in (*FLAGS, *self.flags):
+        for flag in self.flags:
             options.add_argument(flag)
         options.add_argument("--user-data-dir=" + os.path.join(self.home, "profile"))
         options.add_argument("--accept-lang=" + self.language)

@@ -12,7 +12,7 @@ import shutil
 import threading
 
 from browser import Browser
-from case import Skip, check, equal
+from case import Skip, equal
 from network import origin4, origin6
 from processes import wait_for
 
@@ -175,20 +175,25 @@ class Visitor(Browser):
 
 
 @contextlib.contextmanager
-def consultation(lab, via="udp", room="1", sharing=True):
-    """(clinician, patient), in a call that has begun, with the patient's screen shared."""
+def entered(lab, via="udp", room="1"):
+    """(clinician, patient), both in the room; their call is about to begin."""
     lab.consultation  # noqa: B018 - it is started
-    patient_via = "direct" if via == "direct" else "udp"
+    # The patient's own network hinders nothing.
     with Visitor(lab, "clinician", "clinician", room, via) as clinician, \
-            Visitor(lab, "patient", "patient", room, patient_via) as patient:
+            Visitor(lab, "patient", "patient", room, "udp" if via == "tls" else via) as patient:
         clinician.enters()
         patient.enters()
+        yield clinician, patient
+
+
+@contextlib.contextmanager
+def consultation(lab, via="udp", room="1"):
+    """(clinician, patient), in a call that has begun, with the patient's screen shared."""
+    with entered(lab, via, room) as (clinician, patient):
         for visitor in (clinician, patient):
             visitor.connected()
-        if sharing:
-            patient.shares()
-            wait_for(lambda: len(clinician.frames()) == 2, 20, "the screen's line of video")
-            clinician.sees(seconds=40)
+        patient.shares()
+        wait_for(lambda: len(clinician.frames()) == 2, 20, "the screen's line of video")
+        clinician.sees(seconds=40)
         patient.sees(seconds=40)
-        check(clinician.path() is not None, clinician.says())
         yield clinician, patient

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+from bypass import Trap
 from certificates import Certificates
 from chat import Chat
 from consultation import Consultation
@@ -103,6 +104,7 @@ class Lab:
         self.wire = None
         self._chat = None
         self._consultation = None
+        self._trap = None
         self._count = itertools.count()
 
     def up(self):
@@ -141,6 +143,13 @@ class Lab:
         if self._consultation is None:
             self._consultation = Consultation(self)
         return self._consultation
+
+    @property
+    def trap(self):
+        """The far side of the attempts to get around the gateway."""
+        if self._trap is None:
+            self._trap = Trap(self)
+        return self._trap
 
     def down(self):
         if getattr(self, "gateway", None):

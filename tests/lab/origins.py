@@ -19,7 +19,7 @@ import zlib
 
 import chat
 import consultation
-from network import origin4, origin6
+from network import GATEWAY_LAN4, origin4, origin6
 from processes import wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -39,6 +39,8 @@ HOSTS = {
     "labo.example.jp": (22, "nginx", "files"),
     "www.patient-link.example": (30, "nginx", "patient"),
     "unknown.example.org": (31, "nginx", "files"),
+    "evil.example.org": (90, "nginx", "files"),  # the trap of bypass.py, with all below it
+    "dns.google": (54, "nginx", "files"),
     "bit.ly": (50, "nginx", "redirect"),
     "www.google.co.jp": (51, "nginx", "redirector"),
     "media.splice.example": (60, "python", "echo"),
@@ -58,6 +60,7 @@ BAD_CERTIFICATES = {
                                                       "elsewhere.example-clinic.jp"),
     "self.example-clinic.jp": lambda c: c.self_signed("self.example-clinic.jp"),
 }
+BELOW = {"evil.example.org"}  # every name below has the same addresses and certificate
 NUMBERS = [number for number, _, _ in HOSTS.values()] + [DNS_NUMBER]
 
 
@@ -170,7 +173,7 @@ http {{
     fastcgi_temp_path {run}/fastcgi;
     uwsgi_temp_path {run}/uwsgi;
     scgi_temp_path {run}/scgi;
-    log_format lab escape=json '{{"time":$msec,"client":"$remote_addr","connection":$connection,'
+    log_format lab escape=json '{{"time":$msec,"client":"$remote_addr","server":"$server_addr","connection":$connection,'
         '"requests":$connection_requests,"host":"$host","sni":"$ssl_server_name","scheme":"$scheme",'
         '"method":"$request_method","uri":"$request_uri","status":$status,'
         '"protocol":"$ssl_protocol","version":"$server_protocol","agent":"$http_user_agent","via":"$http_via",'
@@ -229,6 +232,7 @@ def locations_of(kind, root, messages):
     lines.append("        location /echo { client_max_body_size 64m; return 200 'echo\\n'; }")
     lines.append("        location /alt { add_header Alt-Svc 'h3=\":443\"; ma=86400'; "
                  "default_type text/plain; return 200 'alt\\n'; }")
+    lines.append("        location = /away { return 302 https://evil.example.org/; }")
     lines.append("        location /redirect { return 302 "
                  "https://www.patient-link.example/present?x=1; }")
     return "\n".join(lines)
@@ -261,11 +265,12 @@ class Origins:
         blocks = []
         for host, (_, server, kind) in HOSTS.items():
             make = BAD_CERTIFICATES.get(host)
+            names = [host] + ["*." + host] * (host in BELOW)
             certificate, key = make(self.lab.certificates) if make else \
-                self.lab.certificates.good(host)
+                self.lab.certificates.good(*names)
             if server == "nginx":
                 blocks.append(SERVER.format(
-                    host=host, ip4=address4(host), ip6=address6(host), certificate=certificate,
+                    host=" ".join(names), ip4=address4(host), ip6=address6(host), certificate=certificate,
                     key=key, http2=" http2" if self.http2 else "",
                     locations=locations_of(kind, os.path.join(self.sites, kind), self.messages)))
         path = os.path.join(self.folder, "nginx.conf")
@@ -339,6 +344,9 @@ class Origins:
                  "host-record=inside.rebind.test,192.168.10.20"]
         for host, (number, _, _) in HOSTS.items():
             lines.append("host-record=%s,%s,%s" % (host, origin4(number), origin6(number)))
+        for host in BELOW:
+            lines += ["address=/%s/%s" % (host, address) for address in addresses(host)]
+            lines.append("address=/gateway.%s/%s" % (host, GATEWAY_LAN4))
         with open(path, "w", encoding="ascii") as file:
             file.write("\n".join(lines) + "\n")
         self.dnsmasq = self.lab.processes.start("internet", "dnsmasq", ["dnsmasq", "-C", path])

@@ -17,6 +17,7 @@ from network import origin4
 from learned import LINK, digest, passes, stopped
 from origins import DNS_NUMBER, addresses
 from processes import wait_for
+from rules import rules_that
 
 SERVICES = SERVICES + SERVICE
 DEAD = 5.0  # seconds without any process of the gateway
@@ -24,25 +25,20 @@ DEAD = 5.0  # seconds without any process of the gateway
 
 class Counts:
     """
-    Counts in the gateway's kernel, in a table of its own, the packets to and from the relay: those
-    that are forwarded, and those that reach a socket of the gateway or leave one.
+    Counts in the gateway's kernel, in a table of its own. `flows`: lines of conditions of nft, of which
+    a packet meets one; counted at each of the hooks, before the gateway's own rules or behind them.
     """
 
-    HOOKS = ("forward", "input", "output")
-
-    def __init__(self, lab, protocol, port):
-        self.lab, self.protocol, self.port = lab, protocol, port
+    def __init__(self, lab, hooks, flows, priority=-300):
+        self.lab, self.hooks, self.flows, self.priority = lab, hooks, flows, priority
 
     def __enter__(self):
         lines = ["table inet count {"]
-        for hook in self.HOOKS:
+        for hook in self.hooks:
             lines.append("counter %s_packets { }" % hook)
-        for hook in self.HOOKS:
-            lines.append("chain %s { type filter hook %s priority -300;" % (hook, hook))
-            for family, address in zip(("ip", "ip6"), addresses(TURN)):
-                for way in "sd":
-                    lines.append("%s %saddr %s %s %sport %d counter name %s_packets" % (
-                        family, way, address, self.protocol, way, self.port, hook))
+        for hook in self.hooks:
+            lines.append("chain %s { type filter hook %s priority %d;" % (hook, hook, self.priority))
+            lines += ["%s counter name %s_packets" % (flow, hook) for flow in self.flows]
             lines.append("}")
         self._nft("\n".join([*lines, "}", ""]))
         return self
@@ -59,12 +55,16 @@ class Counts:
                 for c in json.loads(out)["nftables"] if "counter" in c}
 
 
+def relay_counts(lab, protocol, port):
+    """Packets to and from the relay: forwarded, delivered to a socket of the gateway, sent by one."""
+    return Counts(lab, ("forward", "input", "output"), [
+        "%s %saddr %s %s %sport %d" % (family, way, address, protocol, way, port)
+        for family, address in zip(("ip", "ip6"), addresses(TURN)) for way in "sd"])
+
+
 def intercepted(lab):
     """Packets that the gateway's own rules took up for its listener."""
-    out = lab.network.run("gateway", "nft", "-j", "list", "chain", "inet", "sekisho", "intercept")
-    rules = [r["rule"]["expr"] for r in json.loads(out)["nftables"] if "rule" in r]
-    return sum(e["counter"]["packets"] for expr in rules if any("tproxy" in e for e in expr)
-               for e in expr if "counter" in e)
+    return sum(rules_that(lab, "tproxy").values())
 
 
 def datagram_sockets(lab):
@@ -107,7 +107,7 @@ def both_see(visitors, more=10, seconds=30):
 @case(services=SERVICES, seconds=150)
 def no_packet_of_a_call_leaves_the_kernel(lab):
     """Counted at the hooks: hundreds are forwarded, none is delivered to a socket, none comes from one."""
-    with Counts(lab, "udp", 3478) as counts, consultation(lab) as visitors:
+    with relay_counts(lab, "udp", 3478) as counts, consultation(lab) as visitors:
         by_relay(visitors[0], "udp")
         before, web = counts.read(), intercepted(lab)
         both_see(visitors, 30)
@@ -176,7 +176,7 @@ def the_call_outlives_a_reload(lab):
 @case(services=SERVICES, seconds=180)
 def media_by_turn_over_tls(lab):
     """Where UDP is shut the relay is asked over TLS on 443: spliced, so through a worker, untouched."""
-    with Counts(lab, "tcp", 443) as counts, consultation(lab, "tls") as visitors:
+    with relay_counts(lab, "tcp", 443) as counts, consultation(lab, "tls") as visitors:
         by_relay(visitors[0], "tls")
         before = [visitor.frames() for visitor in visitors]
         status, out, err = lab.gateway.reload()
@@ -189,3 +189,16 @@ def media_by_turn_over_tls(lab):
     wait_for(lambda: [r for r in lab.collector.records(event="splice", sni=TURN, service="visit")
                       if min(int(r["bytes-up"]), int(r["bytes-down"])) > 10000], 5,
              lambda: "media among %r" % lab.collector.records(event="splice"))
+
+
+@case(services=SERVICES, deaths=True, seconds=240)
+def media_by_turn_over_tls_comes_back(lab):
+    """A spliced connection ends with its worker: the call stands still, and begins again by itself."""
+    with consultation(lab, "tls") as visitors:
+        kill_everything(lab)
+        lab.gateway.process = None
+        lab.gateway.start()
+        before = [visitor.frames() for visitor in visitors]
+        for visitor, frames in zip(visitors, before):
+            visitor.sees(20, 120, since=frames)
+        by_relay(visitors[0], "tls")
