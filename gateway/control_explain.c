@@ -119,8 +119,9 @@ static json_t *judge_flow(const struct policy *policy, const struct standing *st
     return row;
 }
 
-static json_t *judge(struct registry *registry, const struct url *url, const char *service,
-                     bool consultation)
+/* What is learned counts as well: the patient's links of that scope, and the clinic's meetings. */
+static json_t *judge(struct registry *registry, const struct url *url, const char *scope,
+                     const char *service, bool consultation)
 {
     struct release *releases = memory_allocate(registry->release_count + 1, sizeof(*releases));
     struct standing standing = {
@@ -130,6 +131,8 @@ static json_t *judge(struct registry *registry, const struct url *url, const cha
         .release_count = registry->release_count,
         .now = registry_now() / 1000,
         .sha256 = digest_sha256,
+        .learned = registry->learned,
+        .scope = scope,
     };
     const struct policy *policy = &registry->configuration->policy;
     json_t *row = json_object();
@@ -205,9 +208,9 @@ json_t *command_explain(struct registry *registry, uint64_t request, uid_t uid,
                       show_destination(policy, &url), "mode",
                       policy->mode == MODE_OBSERVE ? "observe" : "enforce", "scope",
                       control_text(span_of(asker.scope)), "consultation", on, "now",
-                      judge(registry, &url, service, on), "during_consultation",
-                      judge(registry, &url, service, true), "outside_consultation",
-                      judge(registry, &url, NULL, false));
+                      judge(registry, &url, asker.scope, service, on), "during_consultation",
+                      judge(registry, &url, asker.scope, service, true), "outside_consultation",
+                      judge(registry, &url, asker.scope, NULL, false));
     if (asker.room != NULL)
         json_object_set_new(reply, "room", control_text(span_of(asker.room)));
     return reply;

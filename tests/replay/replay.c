@@ -307,9 +307,9 @@ static void play_made(struct scenario *scenario, struct statement *statement)
     bool own = service && !meeting_is_named(service, &link, request.target) &&
                meeting_learn(service, &link, digest, links);
     for (size_t i = 0; own && i < MEETING_LINKS; i++) {
-        links[i].since = scenario->now / 1000;
-        links[i].until = links[i].since + scenario->policy.own_meetings_for / 1000;
-        learned_links_add(scenario->learned, &links[i], links[i].since);
+        links[i].since = scenario->now;
+        links[i].until = (scenario->now + scenario->policy.own_meetings_for) / 1000;
+        learned_links_add(scenario->learned, &links[i], scenario->now / 1000);
     }
     compare(scenario, statement, own ? "own" : "nothing", "");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The control socket: lines, clients, the socket's file, and what each command takes and answers.
  */
+#include "filters/meeting.h"
 #include "tests/unit/registry_fixture.h"
 
 /* --- lines --- */
@@ -347,6 +348,53 @@ static void explain_names_the_rule(void **state)
     json_decref(reply);
 }
 
+/* The patient's link to a listed host, and whose a meeting is, as a worker would judge them. */
+static void explain_knows_what_was_learned(void **state)
+{
+    static const char patient[] = "https://ehr.example/x";
+    static struct url_pattern join;
+    struct fixture *fixture = *state;
+    struct learned_link link = {.kind = LEARNED_TEXT, .scope = "clinic", .service = "zoom"};
+    struct learned_link own[MEETING_LINKS];
+    int64_t now = registry_now();
+    const char *error;
+    json_t *reply;
+    struct url url;
+
+    link.since = now;
+    link.until = now / 1000 + 1000;
+    digest_sha256(span_of(patient), link.url_sha256);
+    assert_true(learned_links_add(fixture->registry->learned, &link, now / 1000));
+    reply = ask_well(fixture, "{\"command\":\"explain\",\"url\":\"https://ehr.example/x\"}");
+    assert_string_equal(
+        text_of(json_object_get(json_object_get(reply, "now"), "request"), "reason"),
+        "patient-link");
+    json_decref(reply);
+
+    assert_true(url_pattern_parse(SPAN("meet.example/j/*"), (struct rule){0}, &join, &error));
+    fixture->service.join = &join;
+    fixture->service.join_count = 1;
+    add_host(fixture->service.hosts, "meet.example", TREAT_INSPECT, 9);
+    assert_true(url_parse(SPAN("https://meet.example/j/1"), &url));
+    assert_true(meeting_learn(&fixture->service, &url, digest_sha256, own));
+    for (size_t i = 0; i < MEETING_LINKS; i++) {
+        own[i].since = now;
+        own[i].until = now / 1000 + 1000;
+        assert_true(learned_links_add(fixture->registry->learned, &own[i], now / 1000));
+    }
+    for (int i = 1; i <= 2; i++) {
+        reply = ask_well(fixture,
+                         i == 1 ? "{\"command\":\"explain\",\"url\":\"https://meet.example/j/1\"}"
+                                : "{\"command\":\"explain\",\"url\":\"https://meet.example/j/2\"}");
+        assert_string_equal(
+            text_of(json_object_get(json_object_get(reply, "now"), "request"), "reason"),
+            i == 1 ? "allowed" : "foreign-meeting");
+        json_decref(reply);
+    }
+    fixture->service.join_count = 0;
+    url_pattern_clear(&join);
+}
+
 static void explain_knows_what_is_on(void **state)
 {
     static const char request[] = "{\"command\":\"explain\",\"url\":\"http://unknown.example/\","
@@ -397,6 +445,7 @@ int main(void)
         TEST(url_is_normalised),
         TEST(release_needs_everything),
         TEST(explain_names_the_rule),
+        TEST(explain_knows_what_was_learned),
         TEST(explain_knows_what_is_on),
     };
 
