@@ -16,8 +16,17 @@
  * verification, of what is stapled too. NULL with a message. */
 SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t size);
 
-/* Tells of each root in the context's bundle that will not be trusted for its form, one line each,
- * for `sekisho check`. */
+/*
+ * Gives the context lists of revoked certificates (a PEM file; none when `path` is NULL or empty).
+ * With `is_hard` each certificate below the root must be on no current list of its issuer, the leaf
+ * where no stapled answer vouches for it; otherwise what no list speaks for passes. Once, before
+ * any connection. 0, or -1 with a message.
+ */
+int certificate_origin_set_lists(SSL_CTX *context, const char *path, bool is_hard, char *error,
+                                 size_t size);
+
+/* Tells of each root in the context's bundle that will not be trusted for its form, and of each
+ * list that says nothing, one line each, for `sekisho check`. */
 void certificate_origin_review(SSL_CTX *context, void (*tell)(void *argument, const char *line),
                                void *argument);
 
@@ -33,6 +42,10 @@ int certificate_expect(SSL *ssl, const char *name, int client_version);
  * "name", for the log's `verify`. Static. The codes stand in gateway/certificate_verdict.h; "none"
  * before a certificate was seen. */
 const char *certificate_verdict(const SSL *ssl);
+
+/* How many signed timestamps of transparency logs stand in the verified certificate (RFC 6962).
+ * They are counted for the log, not verified: no list of logs comes with the gateway. */
+unsigned certificate_timestamps(const SSL *ssl);
 
 /* Whether the server asked for a certificate of the client's. It was sent none. */
 bool certificate_asked(const SSL *ssl);

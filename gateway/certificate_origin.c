@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include <libpsl.h>
+#include <openssl/ct.h>
 #include <openssl/err.h>
 
 #include "filters/memory.h"
@@ -19,10 +20,19 @@
 struct expectation {
     struct certificate_name name;
     enum certificate_verdict verdict;
-    bool asked; /* for a certificate of ours */
+    unsigned timestamps;
+    bool asked;        /* for a certificate of ours */
+    bool leaf_unknown; /* to the lists of revoked certificates, where all must be known */
+};
+
+/* Hangs on the context. */
+struct lists {
+    struct revocation *revocation;
+    bool is_hard;
 };
 
 static int expectation_index = -1;
+static int lists_index = -1;
 
 static void expectation_free(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index,
                              long number, void *argument)
@@ -31,8 +41,21 @@ static void expectation_free(void *parent, void *pointer, CRYPTO_EX_DATA *data, 
     free(pointer);
 }
 
+static void lists_free(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index, long number,
+                       void *argument)
+{
+    struct lists *lists = pointer;
+
+    (void)parent, (void)data, (void)index, (void)number, (void)argument;
+    if (!lists)
+        return;
+    revocation_free(lists->revocation);
+    free(lists);
+}
+
 static void expectation_register(void)
 {
+    lists_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, lists_free);
     expectation_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, expectation_free);
 }
 
@@ -41,13 +64,24 @@ static struct expectation *expectation_of(const SSL *ssl)
     return expectation_index < 0 ? NULL : SSL_get_ex_data(ssl, expectation_index);
 }
 
+static unsigned count_timestamps(const X509 *leaf)
+{
+    STACK_OF(SCT) *timestamps = X509_get_ext_d2i(leaf, NID_ct_precert_scts, NULL, NULL);
+    int count = sk_SCT_num(timestamps);
+
+    SCT_LIST_free(timestamps);
+    return count > 0 ? (unsigned)count : 0;
+}
+
 /* OpenSSL asks this instead of verifying by itself. Without an expectation nothing is accepted. */
 static int verify_origin(X509_STORE_CTX *context, void *argument)
 {
     (void)argument;
     SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct expectation *expectation = ssl ? expectation_of(ssl) : NULL;
+    const struct lists *lists = ssl ? SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), lists_index) : NULL;
     STACK_OF(X509) *chain = NULL;
+    bool leaf_unknown = false;
 
     if (!expectation) {
         X509_STORE_CTX_set_error(context, certificate_verdict_error(VERDICT_INTERNAL));
@@ -60,8 +94,13 @@ static int verify_origin(X509_STORE_CTX *context, void *argument)
             .others = X509_STORE_CTX_get0_untrusted(context),
             .name = &expectation->name,
             .time = (int64_t)time(NULL),
+            .lists = lists ? lists->revocation : NULL,
+            .is_hard = lists && lists->is_hard,
+            .leaf_unknown = &leaf_unknown,
         },
         &chain);
+    expectation->leaf_unknown = leaf_unknown && lists->is_hard;
+    expectation->timestamps = count_timestamps(X509_STORE_CTX_get0_cert(context));
     if (chain)
         X509_STORE_CTX_set0_verified_chain(context, chain);
     X509_STORE_CTX_set_error(context, certificate_verdict_error(expectation->verdict));
@@ -72,14 +111,18 @@ static int verify_origin(X509_STORE_CTX *context, void *argument)
 static int verify_staple(SSL *ssl, void *argument)
 {
     struct expectation *expectation = expectation_of(ssl);
+    STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
     const unsigned char *bytes = NULL;
     long size = SSL_get_tlsext_status_ocsp_resp(ssl, &bytes);
+    int64_t now = (int64_t)time(NULL);
 
     (void)argument;
     if (!expectation || expectation->verdict != VERDICT_OK)
         return 0;
-    expectation->verdict =
-        staple_check(SSL_get0_verified_chain(ssl), bytes, size, (int64_t)time(NULL));
+    expectation->verdict = staple_check(chain, bytes, size, now);
+    if (expectation->verdict == VERDICT_OK && expectation->leaf_unknown &&
+        !staple_vouches(chain, bytes, size, now))
+        expectation->verdict = VERDICT_UNKNOWN;
     return expectation->verdict == VERDICT_OK;
 }
 
@@ -111,7 +154,7 @@ SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t 
 
     ERR_clear_error();
     pthread_once(&once, expectation_register);
-    if (expectation_index < 0 || !psl_builtin()) {
+    if (expectation_index < 0 || lists_index < 0 || !psl_builtin()) {
         snprintf(error, size, "the list of public suffixes is missing from libpsl");
         return NULL;
     }
@@ -139,6 +182,25 @@ failed:
     return NULL;
 }
 
+int certificate_origin_set_lists(SSL_CTX *context, const char *path, bool is_hard, char *error,
+                                 size_t size)
+{
+    struct revocation *revocation =
+        path && path[0] ? revocation_read(path, error, size) : revocation_new();
+    struct lists *lists;
+
+    if (!revocation)
+        return -1;
+    lists = memory_allocate(1, sizeof(*lists));
+    lists->revocation = revocation;
+    lists->is_hard = is_hard;
+    if (SSL_CTX_set_ex_data(context, lists_index, lists) == 1)
+        return 0;
+    lists_free(NULL, lists, NULL, 0, 0, NULL);
+    describe_error("TLS", error, size);
+    return -1;
+}
+
 void certificate_origin_review(SSL_CTX *context, void (*tell)(void *argument, const char *line),
                                void *argument)
 {
@@ -155,6 +217,9 @@ void certificate_origin_review(SSL_CTX *context, void (*tell)(void *argument, co
                  certificate_verdict_code(verdict), certificate_verdict_meaning(verdict));
         tell(argument, line);
     }
+    const struct lists *lists = SSL_CTX_get_ex_data(context, lists_index);
+    if (lists)
+        revocation_review(lists->revocation, (int64_t)time(NULL), tell, argument);
     ERR_clear_error();
 }
 
@@ -188,6 +253,13 @@ const char *certificate_verdict(const SSL *ssl)
     const struct expectation *expectation = expectation_of(ssl);
 
     return certificate_verdict_code(expectation ? expectation->verdict : VERDICT_NONE);
+}
+
+unsigned certificate_timestamps(const SSL *ssl)
+{
+    const struct expectation *expectation = expectation_of(ssl);
+
+    return expectation && expectation->verdict == VERDICT_OK ? expectation->timestamps : 0;
 }
 
 bool certificate_asked(const SSL *ssl)

@@ -23,6 +23,8 @@
       "the stapled answer about its revocation is malformed, forged or about another one")         \
     X(MUST_STAPLE, "must-staple", X509_V_ERR_OCSP_VERIFY_NEEDED,                                   \
       "it demands a stapled answer, and there is no current one")                                  \
+    X(UNKNOWN, "revocation-unknown", X509_V_ERR_UNABLE_TO_GET_CRL,                                 \
+      "no current list or answer says that it is not revoked (tls.revocation = hard)")             \
     X(PURPOSE, "purpose", X509_V_ERR_INVALID_PURPOSE, "not a certificate for TLS servers")         \
     X(CA_LEAF, "ca-leaf", X509_V_ERR_INVALID_PURPOSE, "a CA's certificate used by a server")       \
     X(NOT_CA, "not-ca", X509_V_ERR_INVALID_CA, "signed with a certificate that is not a CA's")     \

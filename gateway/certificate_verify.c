@@ -205,6 +205,26 @@ static bool set_parameters(X509_STORE_CTX *context, const struct certificate_que
 
 /* --- one way to a root --- */
 
+/* What the lists of revoked certificates say of a chain that is good otherwise. */
+static struct chain_finding ask_lists(const struct certificate_question *question,
+                                      STACK_OF(X509) * chain)
+{
+    struct revocation_answer answer;
+
+    if (!question->lists)
+        return (struct chain_finding){VERDICT_OK, 0};
+    answer = revocation_check(question->lists, chain, question->time);
+    if (answer.verdict != VERDICT_OK)
+        return (struct chain_finding){answer.verdict, answer.depth};
+    if (question->leaf_unknown)
+        *question->leaf_unknown = answer.leaf_unknown;
+    if (question->is_hard && answer.issuer_unknown)
+        return (struct chain_finding){VERDICT_UNKNOWN, 1};
+    if (question->is_hard && answer.leaf_unknown && !question->leaf_unknown)
+        return (struct chain_finding){VERDICT_UNKNOWN, 0};
+    return (struct chain_finding){VERDICT_OK, 0};
+}
+
 /* What was found, and for a fault the chain as far as it was built. *chain is the caller's. */
 static struct chain_finding try_way(const struct certificate_question *question,
                                     STACK_OF(X509) * others, STACK_OF(X509) * *chain)
@@ -224,6 +244,8 @@ static struct chain_finding try_way(const struct certificate_question *question,
     *chain = X509_STORE_CTX_get1_chain(context);
     if (!*chain)
         finding.verdict = VERDICT_INTERNAL;
+    if (finding.verdict == VERDICT_OK)
+        finding = ask_lists(question, *chain);
 out:
     X509_STORE_CTX_free(context);
     return finding;

@@ -11,13 +11,17 @@
 
 #include "gateway/certificate_name.h"
 #include "gateway/certificate_verdict.h"
+#include "gateway/revocation.h"
 
 struct certificate_question {
     X509_STORE *trust;
     X509 *leaf;
     STACK_OF(X509) * others; /* whatever else the server sent; may be NULL */
     const struct certificate_name *name;
-    int64_t time; /* Unix seconds */
+    int64_t time;             /* Unix seconds */
+    struct revocation *lists; /* of revoked certificates; NULL: none are asked */
+    bool is_hard;             /* who is on no current list is refused... */
+    bool *leaf_unknown;       /* ...but the leaf, where this is there: then it is told here */
 };
 
 /*

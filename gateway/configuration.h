@@ -31,6 +31,7 @@ struct room {
     struct rule rule;
 };
 
+enum revocation_mode { REVOCATION_SOFT, REVOCATION_HARD };
 enum certificate_failure { FAILURE_ALERT, FAILURE_PAGE };
 enum log_transport { LOG_UNIX, LOG_UDP, LOG_TCP };
 
@@ -72,8 +73,10 @@ struct configuration {
     /* tls { } */
     char *ca_certificate; /* PEM path; default: in the state folder */
     char *ca_key;
-    char *trust;           /* PEM bundle that origins are verified with */
-    int64_t leaf_lifetime; /* milliseconds, at most 24 h */
+    char *trust; /* PEM bundle that origins are verified with */
+    enum revocation_mode revocation;
+    char *revocation_lists; /* PEM file of CRLs, or NULL */
+    int64_t leaf_lifetime;  /* milliseconds, at most 24 h */
     int64_t leaf_backdate;
     bool http2; /* inspect HTTP/2 too */
     enum certificate_failure failure;

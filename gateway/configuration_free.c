@@ -75,6 +75,7 @@ void configuration_free(struct configuration *configuration)
                      configuration->ca_certificate,
                      configuration->ca_key,
                      configuration->trust,
+                     configuration->revocation_lists,
                      configuration->dns_file,
                      configuration->asn_database,
                      configuration->country_database,

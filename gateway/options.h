@@ -217,6 +217,12 @@ enum option_type {
       "Its key, PEM. Otherwise ca-key.pem in the state folder.")                                   \
     X(TLS, "trust", PATH, "/etc/ssl/certs/ca-certificates.crt", 0, 0, NULL, CONFIGURATION(trust),  \
       "The CAs that origins are verified with, PEM. The clinic's own CA must not be among them.")  \
+    X(TLS, "revocation", CHOICE, "soft", 0, 0, "soft|hard", CONFIGURATION(revocation),             \
+      "What is known as revoked is refused, by an answer that the origin staples (OCSP) or by "    \
+      "revocation-lists. What neither speaks for passes (soft) or is refused too (hard).")         \
+    X(TLS, "revocation-lists", PATH, "", 0, 0, NULL, CONFIGURATION(revocation_lists),              \
+      "Lists of revoked certificates (X509 CRL), PEM, read when the configuration is. They are "   \
+      "not fetched: who needs them keeps the file up to date, and reloads.")                       \
     X(TLS, "leaf-lifetime", DURATION, "24h", 3600000, DAY, NULL, CONFIGURATION(leaf_lifetime),     \
       "How long a signed leaf is valid, at most.")                                                 \
     X(TLS, "http2", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(http2),                             \

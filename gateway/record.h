@@ -35,6 +35,7 @@
     X(TLS_CLIENT, "tls-client")                                                                    \
     X(TLS_ORIGIN, "tls-origin")                                                                    \
     X(VERIFY, "verify")                                                                            \
+    X(SCTS, "scts")                                                                                \
     X(STATUS, "status")                                                                            \
     X(BYTES_UP, "bytes-up")                                                                        \
     X(BYTES_DOWN, "bytes-down")                                                                    \

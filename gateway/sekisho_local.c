@@ -55,6 +55,13 @@ static bool check_files(const struct configuration *configuration, struct compla
     if (issuer == NULL)
         on_line(complaints, error);
     SSL_CTX *origins = certificate_origin_context(configuration->trust, error, sizeof(error));
+    if (origins != NULL &&
+        certificate_origin_set_lists(origins, configuration->revocation_lists,
+                                     configuration->revocation == REVOCATION_HARD, error,
+                                     sizeof(error)) != 0) {
+        SSL_CTX_free(origins);
+        origins = NULL;
+    }
     if (origins == NULL)
         on_line(complaints, error);
     else

@@ -85,8 +85,10 @@ static void fill_record(const struct exchange *exchange, enum record_event event
     }
     if (channel_ssl(flow->near) != NULL)
         record_set_text(record, RECORD_TLS_CLIENT, SSL_get_version(channel_ssl(flow->near)));
-    if (flow->far != NULL && channel_ssl(flow->far) != NULL)
+    if (flow->far != NULL && channel_ssl(flow->far) != NULL) {
         record_set_text(record, RECORD_TLS_ORIGIN, SSL_get_version(channel_ssl(flow->far)));
+        record_set_number(record, RECORD_SCTS, certificate_timestamps(channel_ssl(flow->far)));
+    }
     if (flow->verify != NULL)
         record_set_text(record, RECORD_VERIFY, flow->verify);
 }

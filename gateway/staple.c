@@ -148,3 +148,9 @@ enum certificate_verdict staple_check(STACK_OF(X509) * chain, const unsigned cha
     }
     return VERDICT_OK;
 }
+
+bool staple_vouches(STACK_OF(X509) * chain, const unsigned char *bytes, long size, int64_t time)
+{
+    return sk_X509_num(chain) > 1 && bytes && size > 0 &&
+           read_staple(chain, bytes, size, time) == GOOD;
+}

@@ -7,6 +7,9 @@
 #ifndef GATEWAY_STAPLE_H
 #define GATEWAY_STAPLE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <openssl/x509.h>
 
 #include "gateway/certificate_verdict.h"
@@ -22,5 +25,8 @@
  */
 enum certificate_verdict staple_check(STACK_OF(X509) * chain, const unsigned char *bytes, long size,
                                       int64_t time);
+
+/* Whether it is a current answer that the leaf is good. */
+bool staple_vouches(STACK_OF(X509) * chain, const unsigned char *bytes, long size, int64_t time);
 
 #endif

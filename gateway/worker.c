@@ -412,7 +412,10 @@ static int worker_prepare(struct child *child)
         !open_database(configuration->country_database, &worker->country_database))
         return -1;
     worker->origin_context = certificate_origin_context(configuration->trust, error, sizeof(error));
-    if (worker->origin_context == NULL) {
+    if (worker->origin_context == NULL ||
+        certificate_origin_set_lists(worker->origin_context, configuration->revocation_lists,
+                                     configuration->revocation == REVOCATION_HARD, error,
+                                     sizeof(error)) != 0) {
         log_warnx("%s", error);
         return -1;
     }

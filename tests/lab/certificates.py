@@ -101,6 +101,26 @@ class Certificates:
                       self.paths(host)[0], "-ndays", "2", "-respout", path)
         return path
 
+    def revocation_list(self, *hosts):
+        """The root's list (CRL) with the newest certificates of these hosts, as a file."""
+        base = os.path.join(self.folder, "lists")
+        os.makedirs(base, exist_ok=True)
+        config, path = os.path.join(base, "lists.conf"), os.path.join(base, "root.crl")
+        with open(config, "w", encoding="ascii") as file:
+            file.write("[ca]\ndefault_ca = lab\n[lab]\ndatabase = %s/index\ncrlnumber = %s/number\n"
+                       "default_md = sha256\ndefault_crl_days = 2\ncrl_extensions = list\n[list]\n"
+                       "authorityKeyIdentifier = keyid:always\n" % (base, base))
+        with open(os.path.join(base, "index"), "w", encoding="ascii") as file:
+            for host in hosts:
+                serial = run("openssl", "x509", "-in", self.paths(host)[0], "-noout", "-serial")
+                file.write("R\t360101000000Z\t260101000000Z\t%s\tunknown\t/CN=%s\n"
+                           % (serial.split("=", 1)[1].strip(), host))
+        with open(os.path.join(base, "number"), "w", encoding="ascii") as file:
+            file.write("1000\n")
+        self._openssl("ca", "-gencrl", "-config", config, "-cert", self.root, "-keyfile",
+                      self._root_key, "-out", path)
+        return path
+
     def wrong_host(self, label, other):
         return self._leaf(label, other, "DNS:" + other, "-days", "20")
 

@@ -109,6 +109,24 @@ static const char *why_left_out(const json_t *row)
     return NULL;
 }
 
+/* NULL where the case has none; otherwise all certificates must be known not to be revoked. */
+static struct revocation *read_lists(const json_t *texts)
+{
+    struct revocation *lists = json_array_size(texts) > 0 ? revocation_new() : NULL;
+    const json_t *text;
+    size_t i;
+
+    json_array_foreach(texts, i, text)
+    {
+        BIO *bio = BIO_new_mem_buf(json_string_value(text), (int)json_string_length(text));
+        X509_CRL *list = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
+        BIO_free(bio);
+        if (list && !revocation_add(lists, list))
+            X509_CRL_free(list);
+    }
+    return lists;
+}
+
 static enum certificate_verdict verify(const json_t *row)
 {
     const json_t *peer = json_object_get(row, "expected_peer_name");
@@ -117,6 +135,7 @@ static enum certificate_verdict verify(const json_t *row)
     STACK_OF(X509) *others = read_certificates(json_object_get(row, "untrusted_intermediates"));
     X509 *leaf = read_certificate(json_object_get(row, "peer_certificate"));
     enum certificate_verdict verdict = VERDICT_MALFORMED;
+    struct revocation *lists = read_lists(json_object_get(row, "crls"));
     X509_STORE *store = X509_STORE_new();
     struct certificate_name name;
 
@@ -132,8 +151,11 @@ static enum certificate_verdict verify(const json_t *row)
                 .others = others,
                 .name = &name,
                 .time = read_time(json_object_get(row, "validation_time")),
+                .lists = lists,
+                .is_hard = true,
             },
             NULL);
+    revocation_free(lists);
     X509_STORE_free(store);
     X509_free(leaf);
     sk_X509_pop_free(others, X509_free);

@@ -489,6 +489,38 @@ static void test_parameters(void **state)
     SSL_CTX_free(context);
 }
 
+/* One timestamp in a list, and a list that is none. */
+static void test_timestamps(void **state)
+{
+    static const struct {
+        struct extra list;
+        unsigned count;
+    } rows[] = {
+        {{NULL, false, NULL, 0}, 0},
+        {EXTRA("1.3.6.1.4.1.11129.2.4.2", false,
+               "\4\x3b\0\x39\0\x37\0the name of a log, in 32 bytes..\1\2\3\4\5\6\7\10\0\0\4\3"
+               "\0\10signed!!"),
+         1},
+        {EXTRA("1.3.6.1.4.1.11129.2.4.2", false, "\4\4\0\x39\0\x37"), 0},
+    };
+    SSL_CTX *context = origin_context();
+    bool done;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct made leaf =
+            make(&(struct recipe){.extra[0] = rows[i].list}, &usual_leaf, &between, leaf_key(P256));
+        struct server server = serve(&leaf, &between);
+        SSL *ssl = shake(context, &server, "www.example.jp", TLS1_3_VERSION, &done);
+        assert_true(done);
+        assert_int_equal(certificate_timestamps(ssl), rows[i].count);
+        SSL_free(ssl);
+        unserve(&server);
+        discard(&leaf);
+    }
+    SSL_CTX_free(context);
+}
+
 static void count_lines(void *argument, const char *line)
 {
     assert_non_null(strstr(line, "will not be trusted"));
@@ -628,8 +660,9 @@ int main(void)
         cmocka_unit_test(test_verdicts),       cmocka_unit_test(test_core),
         cmocka_unit_test(test_path_length),    cmocka_unit_test(test_expect_refuses),
         cmocka_unit_test(test_no_expectation), cmocka_unit_test(test_versions_and_names),
-        cmocka_unit_test(test_parameters),     cmocka_unit_test(test_bundle_review),
-        cmocka_unit_test(test_bundle_errors),  cmocka_unit_test(test_client_context),
+        cmocka_unit_test(test_parameters),     cmocka_unit_test(test_timestamps),
+        cmocka_unit_test(test_bundle_review),  cmocka_unit_test(test_bundle_errors),
+        cmocka_unit_test(test_client_context),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -395,7 +395,8 @@ static void test_leaf_verifies(void **state)
     X509_STORE_add_cert(trust, ca);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         X509 *leaf = leaf_of(issuer, rows[i].name, now, HOUR, DAY, INT64_MAX);
-        struct certificate_question question = {trust, leaf, NULL, &name, now};
+        struct certificate_question question = {
+            .trust = trust, .leaf = leaf, .others = NULL, .name = &name, .time = now};
         assert_non_null(leaf);
         assert_int_equal(X509_get_ext_count(leaf), 5); /* nothing is left of the leaf before */
         assert_true(certificate_name_read(span_of(rows[i].name), &name));
@@ -444,8 +445,7 @@ static void test_leaf_times(void **state)
             fail_msg("row %zu", i);
         if (leaf) {
             assert_int_equal(chain_time(X509_get0_notAfter(leaf)), rows[i].end);
-            assert_int_equal(chain_time(X509_get0_notBefore(leaf)),
-                             rows[i].now - rows[i].backdate);
+            assert_int_equal(chain_time(X509_get0_notBefore(leaf)), rows[i].now - rows[i].backdate);
         }
         X509_free(leaf);
     }

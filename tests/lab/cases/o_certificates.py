@@ -126,3 +126,33 @@ def client_certificates_of_a_spliced_site(lab):
                 lab.certificates.root, "-purpose", "sslserver"):
         passes_with = lab.curl("clinician", "-4", "--cert", certificate, "--key", key, URL)
         equal(passes_with.status, 200, passes_with)
+
+
+def _lists(lab, mode, *revoked):
+    lab.gateway.configure({"tls": {"revocation": mode, "revocation-lists":
+                                   lab.certificates.revocation_list(*revoked)}})
+    status, out, err = lab.gateway.reload()
+    equal(status, 0, out, err)
+
+
+@case()
+def lists_of_revoked_certificates(lab):
+    """Over a reload: what passed before is refused by the new list, and passes again without it."""
+    certificate = lab.certificates.good(HOST)
+    with Server(lab, *certificate):
+        passes(lab)
+        _lists(lab, "soft", "ehr.example-clinic.jp")
+        passes(lab)
+        _lists(lab, "soft", "ehr.example-clinic.jp", HOST)
+        refused(lab, "revoked")
+        _lists(lab, "hard")
+        passes(lab)
+
+
+@case({"tls": {"revocation": "hard"}})
+def nothing_unknown_passes_where_that_is_asked_for(lab):
+    certificate = lab.certificates.good(HOST)
+    with Server(lab, *certificate):
+        refused(lab, "revocation-unknown")
+    with Server(lab, *certificate, "-status_file", lab.certificates.staple(HOST)):
+        passes(lab)
