@@ -95,7 +95,9 @@ struct service {
     size_t media_udp_count;
     struct port_range *media_tcp;
     size_t media_tcp_count;
-    bool quic; /* UDP/443 to `networks` may pass */
+    struct hostset *media_hosts; /* whose addresses count as networks for media; no tag */
+    bool peer_to_peer;           /* media may pass to any address while a consultation is on */
+    bool quic;                   /* UDP/443 to `networks` may pass */
     struct tenant_header *headers;
     size_t header_count;
     char *policy_url;

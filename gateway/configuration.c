@@ -244,6 +244,43 @@ static void take_room(struct reader *reader, cfg_t *cfg)
                      room->name);
 }
 
+static void take_bypass(struct reader *reader, cfg_t *cfg)
+{
+    struct configuration *c = reader->configuration;
+
+    c->bypasses = memory_resize(c->bypasses, c->bypasses_count + 1, sizeof(*c->bypasses));
+    struct bypass *bypass = &c->bypasses[c->bypasses_count++];
+    *bypass = (struct bypass){.name = memory_string(cfg_title(cfg)),
+                              .rule = section_rule(reader, cfg, SECTION_BYPASS, 0)};
+    apply_options(reader, SECTION_BYPASS, cfg, bypass);
+    if (!bypass->title[0]) {
+        free(bypass->title);
+        bypass->title = memory_string(bypass->name);
+    }
+}
+
+static void take_segment(struct reader *reader, cfg_t *cfg)
+{
+    struct configuration *c = reader->configuration;
+
+    c->segments = memory_resize(c->segments, c->segment_count + 1, sizeof(*c->segments));
+    struct segment *segment = &c->segments[c->segment_count++];
+    *segment = (struct segment){.name = memory_string(cfg_title(cfg)),
+                                .rule = section_rule(reader, cfg, SECTION_SEGMENT, 0)};
+    apply_options(reader, SECTION_SEGMENT, cfg, segment);
+}
+
+static void take_permit(struct reader *reader, cfg_t *cfg)
+{
+    struct configuration *c = reader->configuration;
+
+    c->permits = memory_resize(c->permits, c->permit_count + 1, sizeof(*c->permits));
+    struct permit *permit = &c->permits[c->permit_count++];
+    *permit = (struct permit){.name = memory_string(cfg_title(cfg)),
+                              .rule = section_rule(reader, cfg, SECTION_PERMIT, 0)};
+    apply_options(reader, SECTION_PERMIT, cfg, permit);
+}
+
 static void take_service(struct reader *reader, cfg_t *cfg)
 {
     struct policy *policy = &reader->configuration->policy;
@@ -278,6 +315,12 @@ static void take_service(struct reader *reader, cfg_t *cfg)
 
 static void take_sections(struct reader *reader)
 {
+    static const struct {
+        enum section section;
+        void (*take)(struct reader *reader, cfg_t *cfg);
+    } titled[] = {{SECTION_LISTEN, take_listener}, {SECTION_ROOM, take_room},
+                  {SECTION_BYPASS, take_bypass},   {SECTION_SEGMENT, take_segment},
+                  {SECTION_PERMIT, take_permit},   {SECTION_SERVICE, take_service}};
     cfg_t *cfg = reader->cfg;
 
     for (size_t i = 1; i < SECTION_COUNT; i++)
@@ -286,12 +329,9 @@ static void take_sections(struct reader *reader)
                 reader, (enum section)i,
                 cfg_size(cfg, section_rows[i].name) ? cfg_getsec(cfg, section_rows[i].name) : NULL,
                 reader->configuration);
-    for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++)
-        take_listener(reader, cfg_getnsec(cfg, "listen", i));
-    for (unsigned i = 0; i < cfg_size(cfg, "room"); i++)
-        take_room(reader, cfg_getnsec(cfg, "room", i));
-    for (unsigned i = 0; i < cfg_size(cfg, "service"); i++)
-        take_service(reader, cfg_getnsec(cfg, "service", i));
+    for (size_t kind = 0; kind < sizeof(titled) / sizeof(titled[0]); kind++)
+        for (unsigned i = 0; i < cfg_size(cfg, section_rows[titled[kind].section].name); i++)
+            titled[kind].take(reader, cfg_getnsec(cfg, section_rows[titled[kind].section].name, i));
 }
 
 /* --- the whole --- */

@@ -32,6 +32,38 @@ struct room {
 };
 
 enum revocation_mode { REVOCATION_SOFT, REVOCATION_HARD };
+/* A closed medical network that never meets the proxy. */
+struct bypass {
+    char *name, *title;
+    struct network *networks;
+    size_t network_count;
+    char **zones; /* names as host_pattern_normalise() gives them */
+    size_t zone_count;
+    struct sockaddr_storage *resolvers; /* of the zones */
+    size_t resolver_count;
+    bool in_force; /* network.bypass names it */
+    struct rule rule;
+};
+/* Another network behind the gateway, which the LAN cannot reach, nor it the LAN. */
+struct segment {
+    char *name;
+    char **interfaces;
+    size_t interface_count;
+    struct rule rule;
+};
+/* What may pass all the same. */
+struct permit {
+    char *name;
+    struct network *from; /* a network of family 0: all of the LAN */
+    size_t from_count;
+    struct network *to;
+    size_t to_count;
+    struct port_range *tcp, *udp; /* neither: any protocol */
+    size_t tcp_count, udp_count;
+    struct rule rule;
+};
+
+enum egress { EGRESS_STRICT, EGRESS_CONSULTATION, EGRESS_OPEN };
 enum certificate_failure { FAILURE_ALERT, FAILURE_PAGE };
 enum log_transport { LOG_UNIX, LOG_UDP, LOG_TCP };
 
@@ -57,6 +89,20 @@ struct configuration {
     size_t dns_sink_count;
     char *asn_database; /* paths; "" for none */
     char *country_database;
+    enum egress egress;
+    bool media_check;
+    struct address *dns; /* that the LAN may ask; none: this machine */
+    size_t dns_count;
+    bool dns_redirect;
+    unsigned intercepted_per_client; /* connections, counted by the kernel */
+    char **bypass;                   /* names of sections */
+    size_t bypass_count;
+    struct bypass *bypasses; /* all sections, in force or not */
+    size_t bypasses_count;
+    struct segment *segments;
+    size_t segment_count;
+    struct permit *permits;
+    size_t permit_count;
 
     struct listener_options *listeners;
     size_t listener_count;

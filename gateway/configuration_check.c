@@ -130,11 +130,6 @@ static void check_network(struct reader *reader)
     if (c->route_table >= 253 && c->route_table <= 255)
         reader_error(reader, reader_rule_of(reader, SECTION_NETWORK, "route-table"),
                      "network.route-table: %u is one of the system's own", c->route_table);
-    for (size_t i = 0; i < c->lan_count; i++)
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(c->lan[i], c->lan[j]) == 0)
-                reader_error(reader, reader_rule_of(reader, SECTION_NETWORK, "lan"),
-                             "network.lan: \"%s\" is listed twice", c->lan[i]);
 }
 
 /* One line of resolv.conf(5): "nameserver ADDRESS". */
@@ -330,11 +325,7 @@ static void check_service(struct reader *reader, const struct service *service, 
                            "not inspect it",
                            service->name, create->host);
     }
-    if ((service->media_udp_count || service->media_tcp_count || service->quic) &&
-        !service->network_count)
-        reader_warning(reader, service->rule,
-                       "service \"%s\": media ports have no effect without networks",
-                       service->name);
+    reader_check_media(reader, service);
 }
 
 void reader_check_header(struct reader *reader, const struct service *service,
@@ -386,6 +377,7 @@ void reader_check(struct reader *reader)
     struct configuration *c = reader->configuration;
 
     check_network(reader);
+    reader_check_boundaries(reader);
     fill_resolvers(reader);
     check_dns(reader);
     reader_fill_networks(reader);

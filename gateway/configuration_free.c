@@ -13,6 +13,13 @@ static void free_urls(struct url_pattern *patterns, size_t count)
     free(patterns);
 }
 
+static void free_texts(char **texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(texts[i]);
+    free(texts);
+}
+
 static void free_service(struct service *service)
 {
     for (size_t i = 0; i < service->header_count; i++) {
@@ -27,6 +34,7 @@ static void free_service(struct service *service)
     hostset_free(service->hosts);
     hostset_free(service->call);
     hostset_free(service->chat);
+    hostset_free(service->media_hosts);
     free(service->networks);
     free(service->systems);
     free(service->media_udp);
@@ -56,19 +64,51 @@ static void free_policy(struct policy *policy)
     hostset_free(policy->system);
 }
 
+static void free_network(struct configuration *configuration)
+{
+    for (size_t i = 0; i < configuration->bypasses_count; i++) {
+        struct bypass *bypass = &configuration->bypasses[i];
+
+        free(bypass->name);
+        free(bypass->title);
+        free(bypass->networks);
+        free_texts(bypass->zones, bypass->zone_count);
+        free(bypass->resolvers);
+    }
+    free(configuration->bypasses);
+    for (size_t i = 0; i < configuration->segment_count; i++) {
+        free(configuration->segments[i].name);
+        free_texts(configuration->segments[i].interfaces,
+                   configuration->segments[i].interface_count);
+    }
+    free(configuration->segments);
+    for (size_t i = 0; i < configuration->permit_count; i++) {
+        struct permit *permit = &configuration->permits[i];
+
+        free(permit->name);
+        free(permit->from);
+        free(permit->to);
+        free(permit->tcp);
+        free(permit->udp);
+    }
+    free(configuration->permits);
+    free_texts(configuration->lan, configuration->lan_count);
+    free_texts(configuration->bypass, configuration->bypass_count);
+    free(configuration->resolvers);
+    free(configuration->dns);
+}
+
 void configuration_free(struct configuration *configuration)
 {
     if (!configuration)
         return;
     free_policy(&configuration->policy);
-    for (size_t i = 0; i < configuration->lan_count; i++)
-        free(configuration->lan[i]);
+    free_network(configuration);
     for (size_t i = 0; i < configuration->room_count; i++) {
         free(configuration->rooms[i].name);
         free(configuration->rooms[i].clients);
     }
-    for (size_t i = 0; i < configuration->file_count; i++)
-        free(configuration->files[i]);
+    free_texts(configuration->files, configuration->file_count);
     char *owned[] = {configuration->path,
                      configuration->clinic_name,
                      configuration->clinic_contact,
@@ -89,10 +129,7 @@ void configuration_free(struct configuration *configuration)
                      configuration->page_messages[1]};
     for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
         free(owned[i]);
-    free(configuration->lan);
     free(configuration->rooms);
-    free(configuration->files);
-    free(configuration->resolvers);
     free(configuration->dns_upstream);
     free(configuration->dns_sink);
     free(configuration->listeners);

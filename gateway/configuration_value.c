@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filters/hostname.h"
 #include "filters/memory.h"
 #include "filters/url.h"
 #include "gateway/configuration_parse.h"
@@ -276,6 +277,35 @@ static void apply_country(const struct element *e)
     country->rule = e->rule;
 }
 
+static void apply_place(const struct element *e)
+{
+    if (strcmp(e->text, "lan") == 0)
+        append(e);
+    else
+        apply_network(e);
+}
+
+static void apply_name(const struct element *e)
+{
+    if (is_plain_name(e->text))
+        *(char **)append(e) = memory_string(e->text);
+    else
+        complain(e, NULL);
+}
+
+static void apply_zone(const struct element *e)
+{
+    struct hostset *one = hostset_new();
+    const char *error = hostset_add(one, span_of(e->text), 0, e->rule);
+    size_t offset;
+
+    if (!error && host_pattern_kind(span_of(hostset_at(one, 0)->pattern), &offset) == PATTERN_EXACT)
+        *(char **)append(e) = memory_string(hostset_at(one, 0)->pattern);
+    else
+        complain(e, error);
+    hostset_free(one);
+}
+
 static struct hostset *set_of(const struct element *e)
 {
     return *(struct hostset **)target(e);
@@ -357,6 +387,9 @@ static apply_function *const functions[] = {
     [OPTION_COUNTRIES] = apply_country,
     [OPTION_PORTS] = apply_port_range,
     [OPTION_PORT_RANGES] = apply_port_range,
+    [OPTION_NAMES] = apply_name,
+    [OPTION_ZONES] = apply_zone,
+    [OPTION_PLACES] = apply_place,
     [OPTION_CLIENTS] = apply_client,
     [OPTION_NETWORKS] = apply_network,
     [OPTION_HOSTS] = apply_host,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Requests and dumps over one rtnetlink socket. */
+/* Requests and dumps over one netlink socket. */
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
@@ -19,10 +19,10 @@ struct netlink {
     char answer[NETLINK_ANSWER];
 };
 
-struct netlink *netlink_new(void)
+static struct netlink *netlink_open(int bus)
 {
     struct timeval patience = {.tv_sec = 1};
-    struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+    struct mnl_socket *socket = mnl_socket_open2(bus, SOCK_CLOEXEC);
     struct netlink *netlink;
 
     if (socket == NULL)
@@ -39,6 +39,16 @@ struct netlink *netlink_new(void)
     netlink = memory_allocate(1, sizeof(*netlink));
     netlink->socket = socket;
     return netlink;
+}
+
+struct netlink *netlink_new(void)
+{
+    return netlink_open(NETLINK_ROUTE);
+}
+
+struct netlink *netlink_new_nftables(void)
+{
+    return netlink_open(NETLINK_NETFILTER);
 }
 
 void netlink_free(struct netlink *netlink)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One question and its answer over rtnetlink, on a socket that is opened once and kept: the routing
- * of TPROXY and the neighbour table ask with it. (nftables wants a whole transaction: see
- * ruleset.c.)
+ * One question and its answer over netlink, on a socket that is opened once and kept: the routing
+ * of TPROXY and the neighbour table ask with it, and what nftables has is read with it. (What it is
+ * to have wants a whole transaction: see ruleset_batch.h.)
  */
 #ifndef GATEWAY_NETLINK_H
 #define GATEWAY_NETLINK_H
@@ -17,6 +17,8 @@ struct netlink;
 
 /* NULL with errno. Close-on-exec; an answer that does not come is given up after a second. */
 struct netlink *netlink_new(void);
+/* The same, that asks nftables. */
+struct netlink *netlink_new_nftables(void);
 void netlink_free(struct netlink *netlink);
 
 /*

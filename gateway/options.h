@@ -41,6 +41,16 @@
     X(SERVICE, "service", ROOT, "the service's name",                                              \
       "The profile of something that the clinic uses in a consultation. Any number, "              \
       "usually included from services/.")                                                          \
+    X(BYPASS, "bypass", ROOT, "a name",                                                            \
+      "A closed medical network, in force when network.bypass names it: what goes there, and "     \
+      "what comes from there, is forwarded untouched. Any number.")                                \
+    X(SEGMENT, "segment", ROOT, "the segment's name",                                              \
+      "Another network behind this gateway, such as that of the medical systems. It and the LAN "  \
+      "cannot reach each other, unless a permit says so. Any number.")                             \
+    X(PERMIT, "permit", ROOT, "a name",                                                            \
+      "What may pass between the LAN and other networks although nothing else names it. The web "  \
+      "(TCP 80 and 443) meets the proxy all the same, except between the LAN and a segment. "      \
+      "Any number.")                                                                               \
     X(HEADER, "header", SERVICE, "the field's name",                                               \
       "A header field that is set on every inspected request to some hosts of the service, in "    \
       "place of whatever the client sent (tenant restriction). Any number within a service.")
@@ -73,6 +83,9 @@ enum section {
     X(COUNTRIES, true, "country", "countries as two capital letters of ISO 3166, such as JP")      \
     X(PORTS, true, "port", "port numbers")                                                         \
     X(PORT_RANGES, true, "port", "ports or ranges of ports such as 8801-8810")                     \
+    X(NAMES, true, "name", "names of sections: letters, digits, - and _, at most 32")              \
+    X(ZONES, true, "zone", "names of DNS zones: example.jp")                                       \
+    X(PLACES, true, "network", "networks such as 192.0.2.0/24, addresses, or lan")                 \
     X(CLIENTS, true, "client", "addresses, networks or MAC addresses")                             \
     X(NETWORKS, true, "network", "networks such as 192.0.2.0/24 or addresses")                     \
     X(HOSTS, true, "host",                                                                         \
@@ -144,6 +157,24 @@ enum option_type {
       "new one in its place by renaming it; it is read at the start and at a reload.")             \
     X(NETWORK, "country-database", PATH, "", 0, 0, NULL, CONFIGURATION(country_database),          \
       "The same for countries. May be the same file.")                                             \
+    X(NETWORK, "egress", CHOICE, "strict", 0, 0, "strict|consultation|open",                       \
+      CONFIGURATION(egress),                                                                       \
+      "What other traffic of the LAN meets that nothing here names: refused always, refused "      \
+      "while a consultation is on, or never.")                                                     \
+    X(NETWORK, "media-check", BOOLEAN, "false", 0, 0, NULL, CONFIGURATION(media_check),            \
+      "A UDP flow to a service's networks passes only when it begins with STUN, DTLS or RTP. "     \
+      "Some services' own media does not.")                                                        \
+    X(NETWORK, "dns", ADDRESSES, NULL, 0, 0, NULL, ARRAY(configuration, dns, dns_count),           \
+      "The resolvers that the LAN may ask. Otherwise this machine itself.")                        \
+    X(NETWORK, "dns-redirect", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(dns_redirect),           \
+      "Plain DNS of the LAN to anywhere else goes to the first of them instead. Otherwise it is "  \
+      "refused, whatever egress says.")                                                            \
+    X(NETWORK, "connections-per-client", NUMBER, "1024", 1, 1000000, NULL,                         \
+      CONFIGURATION(intercepted_per_client),                                                       \
+      "Redirected connections that one address may have open; the kernel drops the next one's "    \
+      "first packet.")                                                                             \
+    X(NETWORK, "bypass", NAMES, NULL, 0, 0, NULL, ARRAY(configuration, bypass, bypass_count),      \
+      "The bypass sections that are in force.")                                                    \
     X(LISTEN, "address", ADDRESSES, "127.0.0.1, ::1", 0, 0, NULL,                                  \
       ARRAY(listen_draft, addresses, address_count), "The addresses to listen on.")                \
     X(LISTEN, "port", NUMBER, NULL, 1, PORT_MAX, NULL, MEMBER(listen_draft, port),                 \
@@ -306,12 +337,36 @@ enum option_type {
       ARRAY(service, media_udp, media_udp_count), "UDP ports of media to those networks.")         \
     X(SERVICE, "media-tcp", PORT_RANGES, NULL, 1, PORT_MAX, NULL,                                  \
       ARRAY(service, media_tcp, media_tcp_count), "TCP ports of media to those networks.")         \
+    X(SERVICE, "media-hosts", HOSTS, NULL, 0, 0, NULL, MEMBER(service, media_hosts),               \
+      "Names of which the addresses count as its networks for media: dnsmasq puts them into the "  \
+      "sets names4_SERVICE and names6_SERVICE as it answers.")                                     \
+    X(SERVICE, "peer-to-peer", BOOLEAN, "false", 0, 0, NULL, MEMBER(service, peer_to_peer),        \
+      "While a consultation is on, UDP that begins with STUN may pass to any address: calls "      \
+      "straight between the two devices.")                                                         \
     X(SERVICE, "quic", BOOLEAN, "false", 0, 0, NULL, MEMBER(service, quic),                        \
       "UDP port 443 to those networks may pass.")                                                  \
     X(SERVICE, "policy-url", LINK, "", 0, 0, NULL, MEMBER(service, policy_url),                    \
       "The vendor's security policy.")                                                             \
     X(SERVICE, "reviewed", DATE, "", 0, 0, NULL, MEMBER(service, reviewed),                        \
       "When the clinic last reviewed it. After twelve months it is reminded.")                     \
+    X(BYPASS, "title", TEXT, "", 0, 0, NULL, MEMBER(bypass, title),                                \
+      "Its name for people. Otherwise the section's own.")                                         \
+    X(BYPASS, "networks", NETWORKS, NULL, 0, 0, NULL, ARRAY(bypass, networks, network_count),      \
+      "The networks of it.")                                                                       \
+    X(BYPASS, "zones", ZONES, NULL, 0, 0, NULL, ARRAY(bypass, zones, zone_count),                  \
+      "The DNS zones that its own resolvers answer for.")                                          \
+    X(BYPASS, "resolvers", RESOLVERS, NULL, 0, 0, NULL, ARRAY(bypass, resolvers, resolver_count),  \
+      "Those resolvers.")                                                                          \
+    X(SEGMENT, "interfaces", INTERFACES, NULL, 0, 0, NULL,                                         \
+      ARRAY(segment, interfaces, interface_count), "The interfaces on which it is.")               \
+    X(PERMIT, "from", PLACES, "lan", 0, 0, NULL, ARRAY(permit, from, from_count),                  \
+      "Who may begin: networks, or all of the LAN.")                                               \
+    X(PERMIT, "to", NETWORKS, NULL, 0, 0, NULL, ARRAY(permit, to, to_count),                       \
+      "What they may reach.")                                                                      \
+    X(PERMIT, "tcp", PORT_RANGES, NULL, 1, PORT_MAX, NULL, ARRAY(permit, tcp, tcp_count),          \
+      "At which TCP ports. With neither tcp nor udp: by any protocol.")                            \
+    X(PERMIT, "udp", PORT_RANGES, NULL, 1, PORT_MAX, NULL, ARRAY(permit, udp, udp_count),          \
+      "At which UDP ports.")                                                                       \
     X(HEADER, "value", TEXT, NULL, 0, 0, NULL, MEMBER(tenant_header, value), "The field's value.") \
     X(HEADER, "hosts", HOSTS, NULL, 0, 0, NULL, MEMBER(tenant_header, hosts),                      \
       "The hosts of the requests that it is set on.")

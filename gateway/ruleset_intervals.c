@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Networks in CIDR notation to disjoint intervals: an interval set refuses elements that overlap.
- */
+/* Networks in CIDR notation and ranges of ports to disjoint intervals: an interval set refuses
+ * elements that overlap. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "filters/memory.h"
 #include "gateway/ruleset_parts.h"
 
-static size_t interval_size(uint8_t family)
-{
-    return family == 4 ? 4 : 16;
-}
-
 static void interval_from_network(const struct network *network, struct interval *interval)
 {
-    size_t size = interval_size(network->address.family);
+    size_t size = network->address.family == 4 ? 4 : 16;
 
     memset(interval, 0, sizeof(*interval));
     for (size_t i = 0; i < size; i++) {
@@ -32,29 +27,25 @@ static int interval_compare(const void *a, const void *b)
                   sizeof(((const struct interval *)a)->first));
 }
 
-bool interval_end(const struct interval *interval, uint8_t family, uint8_t end[16])
+bool interval_end(const struct interval *interval, size_t size, uint8_t end[16])
 {
     memcpy(end, interval->last, 16);
-    for (size_t i = interval_size(family); i-- > 0;)
+    for (size_t i = size; i-- > 0;)
         if (++end[i] != 0)
             return true;
     return false;
 }
 
-size_t intervals_merge(const struct network *networks, size_t count, uint8_t family,
-                       struct interval **intervals)
+/* Sorts the list and merges what overlaps or touches; how many are left is returned. */
+static size_t intervals_join(struct interval *list, size_t found, size_t size)
 {
-    struct interval *list = memory_allocate(count + 1, sizeof(*list));
-    size_t found = 0, merged = 0;
+    size_t merged = 0;
 
-    for (size_t i = 0; i < count; i++)
-        if (networks[i].address.family == family)
-            interval_from_network(&networks[i], &list[found++]);
     qsort(list, found, sizeof(*list), interval_compare);
     for (size_t i = 0; i < found; i++) {
         uint8_t end[16];
 
-        if (merged > 0 && (!interval_end(&list[merged - 1], family, end) ||
+        if (merged > 0 && (!interval_end(&list[merged - 1], size, end) ||
                            memcmp(list[i].first, end, sizeof(end)) <= 0)) {
             if (memcmp(list[i].last, list[merged - 1].last, sizeof(end)) > 0)
                 memcpy(list[merged - 1].last, list[i].last, sizeof(end));
@@ -62,6 +53,30 @@ size_t intervals_merge(const struct network *networks, size_t count, uint8_t fam
             list[merged++] = list[i];
         }
     }
-    *intervals = list;
     return merged;
+}
+
+size_t intervals_merge(const struct network *networks, size_t count, uint8_t family,
+                       struct interval **intervals)
+{
+    struct interval *list = memory_allocate(count + 1, sizeof(*list));
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (networks[i].address.family == family)
+            interval_from_network(&networks[i], &list[found++]);
+    *intervals = list;
+    return intervals_join(list, found, family == 4 ? 4 : 16);
+}
+
+size_t intervals_merge_ports(const struct port_range *ranges, size_t count,
+                             struct interval **intervals)
+{
+    struct interval *list = memory_allocate(count + 1, sizeof(*list));
+
+    for (size_t i = 0; i < count; i++)
+        list[i] = (struct interval){{(uint8_t)(ranges[i].first >> 8), (uint8_t)ranges[i].first},
+                                    {(uint8_t)(ranges[i].last >> 8), (uint8_t)ranges[i].last}};
+    *intervals = list;
+    return intervals_join(list, count, 2);
 }

@@ -1,308 +1,356 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rules of the table "inet sekisho", and how a row of that table becomes expressions of the
- * kernel's virtual machine. `nft list table inet sekisho` shows them with their comments.
+ * The rules of the table "inet sekisho". `nft list table inet sekisho` shows them with their
+ * comments.
+ *
+ *     intercept   before routing: the LAN's web goes to the proxy, or nowhere
+ *     resolve     before routing: the LAN's plain DNS goes to its resolver
+ *     forward     media under way passes; the rest goes to from_lan and to_lan
+ *     services    the first packets of media: to whom, and by which ports
+ *     permits     what permit sections name
+ *
+ * A packet of the LAN is judged by where it goes, each anew; an answer passes when what it answers
+ * has passed. Only media has a memory: the mark of its flow, so that a call goes on whatever
+ * becomes of the sets.
  */
-#include <arpa/inet.h>
 #include <netinet/in.h> /* before linux/netfilter.h, which has its own otherwise */
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/rtnetlink.h>
-#include <stdio.h> /* libnftnl/expr.h wants it */
 #include <string.h>
 
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
-#include <libnftnl/udata.h>
+#include "gateway/ruleset_steps.h"
 
-#include "gateway/ruleset_parts.h"
-
+#define PORT_DNS          53
 #define PORT_QUIC         443
 #define PORT_DNS_OVER_TLS 853
 
-/* What a rule asks besides family, protocol and ports. */
-enum condition { ALWAYS, NOT_FROM_LAN, TO_GATEWAY, TO_QUIC_NETWORK };
-/* Ports as one number, or the set of the web's. */
-enum ports { PORTS_ANY, PORTS_WEB, PORTS_QUIC, PORTS_DNS_OVER_TLS };
-enum action { RETURN, ACCEPT, DROP, INTERCEPT, REJECT_UNREACHABLE, REJECT_RESET };
-
-struct row {
-    const char *chain;
-    uint8_t family;   /* NFPROTO_IPV4, NFPROTO_IPV6 or 0 for both */
-    uint8_t protocol; /* 0 for any */
-    enum ports ports;
-    enum condition condition;
-    enum action action;
-    const char *comment;
+/* When a row is wanted. */
+enum wish {
+    ALWAYS,
+    LISTENER4, /* there is a transparent listener of that family */
+    LISTENER6,
+    SEGMENTS,  /* there are segments: what asks for them costs a look into the routing table */
+    REDIRECT,  /* plain DNS goes to the LAN's resolver */
+    RESOLVER4, /* ... and there is one of that family */
+    RESOLVER6,
+    DNS_IS_NAMED, /* the LAN has a resolver, so other plain DNS is refused */
+    MEDIA_CHECK,
+    STRICT,
+    CONSULTATION,
 };
+
+#define IPV4                                                                                       \
+    {                                                                                              \
+        STEP_FAMILY, NULL, NFPROTO_IPV4                                                            \
+    }
+#define IPV6                                                                                       \
+    {                                                                                              \
+        STEP_FAMILY, NULL, NFPROTO_IPV6                                                            \
+    }
+#define TCP                                                                                        \
+    {                                                                                              \
+        STEP_PROTOCOL, NULL, IPPROTO_TCP                                                           \
+    }
+#define UDP                                                                                        \
+    {                                                                                              \
+        STEP_PROTOCOL, NULL, IPPROTO_UDP                                                           \
+    }
+#define PORT(number)                                                                               \
+    {                                                                                              \
+        STEP_PORT, NULL, number                                                                    \
+    }
+#define WEB                                                                                        \
+    {                                                                                              \
+        STEP_PORT_IN, "web", 0                                                                     \
+    }
+#define FROM(set)                                                                                  \
+    {                                                                                              \
+        STEP_FROM, set, 0                                                                          \
+    }
+#define NOT_FROM(set)                                                                              \
+    {                                                                                              \
+        STEP_NOT_FROM, set, 0                                                                      \
+    }
+#define TO(set)                                                                                    \
+    {                                                                                              \
+        STEP_TO, set, 0                                                                            \
+    }
+#define ROUTED_TO(set)                                                                             \
+    {                                                                                              \
+        STEP_ROUTED_TO, set, 0                                                                     \
+    }
+#define LOCAL                                                                                      \
+    {                                                                                              \
+        STEP_LOCAL, NULL, 0                                                                        \
+    }
+#define SOURCE4(set)                                                                               \
+    {                                                                                              \
+        STEP_SOURCE, set, 4                                                                        \
+    }
+#define SOURCE6(set)                                                                               \
+    {                                                                                              \
+        STEP_SOURCE, set, 6                                                                        \
+    }
+#define TARGET4(set)                                                                               \
+    {                                                                                              \
+        STEP_TARGET, set, 4                                                                        \
+    }
+#define TARGET6(set)                                                                               \
+    {                                                                                              \
+        STEP_TARGET, set, 6                                                                        \
+    }
+#define STATE(bits)                                                                                \
+    {                                                                                              \
+        STEP_STATE, NULL, bits                                                                     \
+    }
+#define NEW         NF_CT_STATE_BIT(IP_CT_NEW)
+#define ESTABLISHED NF_CT_STATE_BIT(IP_CT_ESTABLISHED)
+#define RELATED     NF_CT_STATE_BIT(IP_CT_RELATED)
+#define REPLY                                                                                      \
+    {                                                                                              \
+        STEP_REPLY, NULL, 0                                                                        \
+    }
+#define STUN                                                                                       \
+    {                                                                                              \
+        STEP_STUN, NULL, 0                                                                         \
+    }
+#define DTLS                                                                                       \
+    {                                                                                              \
+        STEP_DTLS, NULL, 0                                                                         \
+    }
+#define RTP                                                                                        \
+    {                                                                                              \
+        STEP_RTP, NULL, 0                                                                          \
+    }
+#define LIMIT4                                                                                     \
+    {                                                                                              \
+        STEP_CLIENT_LIMIT, NULL, 4                                                                 \
+    }
+#define LIMIT6                                                                                     \
+    {                                                                                              \
+        STEP_CLIENT_LIMIT, NULL, 6                                                                 \
+    }
+#define COUNT(name)                                                                                \
+    {                                                                                              \
+        STEP_COUNT, name, 0                                                                        \
+    }
+#define COUNT_MEDIA                                                                                \
+    {                                                                                              \
+        STEP_COUNT_MEDIA, NULL, 0                                                                  \
+    }
+#define CALL4                                                                                      \
+    {                                                                                              \
+        STEP_CALL, NULL, 4                                                                         \
+    }
+#define CALL6                                                                                      \
+    {                                                                                              \
+        STEP_CALL, NULL, 6                                                                         \
+    }
+#define ACCEPT                                                                                     \
+    {                                                                                              \
+        STEP_VERDICT, NULL, NF_ACCEPT                                                              \
+    }
+#define DROP                                                                                       \
+    {                                                                                              \
+        STEP_VERDICT, NULL, NF_DROP                                                                \
+    }
+#define RETURN                                                                                     \
+    {                                                                                              \
+        STEP_VERDICT, NULL, (uint32_t)NFT_RETURN                                                   \
+    }
+#define JUMP(chain)                                                                                \
+    {                                                                                              \
+        STEP_JUMP, chain, 0                                                                        \
+    }
+#define GOTO(chain)                                                                                \
+    {                                                                                              \
+        STEP_GOTO, chain, 0                                                                        \
+    }
+#define INTERCEPT4                                                                                 \
+    {                                                                                              \
+        STEP_INTERCEPT, NULL, 4                                                                    \
+    }
+#define INTERCEPT6                                                                                 \
+    {                                                                                              \
+        STEP_INTERCEPT, NULL, 6                                                                    \
+    }
+#define RESOLVE4                                                                                   \
+    {                                                                                              \
+        STEP_RESOLVER, NULL, 4                                                                     \
+    }
+#define RESOLVE6                                                                                   \
+    {                                                                                              \
+        STEP_RESOLVER, NULL, 6                                                                     \
+    }
+#define RESET                                                                                      \
+    {                                                                                              \
+        STEP_RESET, NULL, 0                                                                        \
+    }
+#define UNREACHABLE                                                                                \
+    {                                                                                              \
+        STEP_REJECT, NULL, NFT_REJECT_ICMPX_PORT_UNREACH                                           \
+    }
+#define PROHIBITED                                                                                 \
+    {                                                                                              \
+        STEP_REJECT, NULL, NFT_REJECT_ICMPX_ADMIN_PROHIBITED                                       \
+    }
+
+struct wished_row {
+    enum wish wish;
+    struct rule_row row;
+};
+
+/* clang-format off */
+#define ROW(wish, chain, comment, ...) {wish, {chain, comment, {__VA_ARGS__}}}
 
 /*
  * The drop behind the interceptions is what makes it fail closed: TPROXY that finds no listening
  * socket does not match, and its packet would go on and be forwarded. The forward chain says it
  * again for packets that never met the first one (rules of others that return early, for instance).
  */
-static const struct row rows[] = {
-    {"intercept", 0, 0, PORTS_ANY, NOT_FROM_LAN, RETURN, "not from the LAN"},
-    {"intercept", 0, 0, PORTS_ANY, TO_GATEWAY, RETURN, "the gateway's own addresses"},
-    {"intercept", NFPROTO_IPV4, IPPROTO_TCP, PORTS_WEB, ALWAYS, INTERCEPT, "to the listener"},
-    {"intercept", NFPROTO_IPV6, IPPROTO_TCP, PORTS_WEB, ALWAYS, INTERCEPT, "to the listener"},
-    {"intercept", 0, IPPROTO_TCP, PORTS_WEB, ALWAYS, DROP, "no listener: fail closed"},
-    {"forward", 0, 0, PORTS_ANY, NOT_FROM_LAN, RETURN, "not from the LAN"},
-    {"forward", 0, IPPROTO_TCP, PORTS_WEB, ALWAYS, DROP, "never around the gateway"},
-    {"forward", NFPROTO_IPV4, IPPROTO_UDP, PORTS_QUIC, TO_QUIC_NETWORK, ACCEPT,
-     "QUIC of a service"},
-    {"forward", NFPROTO_IPV6, IPPROTO_UDP, PORTS_QUIC, TO_QUIC_NETWORK, ACCEPT,
-     "QUIC of a service"},
-    {"forward", 0, IPPROTO_UDP, PORTS_WEB, ALWAYS, REJECT_UNREACHABLE, "QUIC: fall back to TCP"},
-    {"forward", 0, IPPROTO_TCP, PORTS_DNS_OVER_TLS, ALWAYS, REJECT_RESET, "DNS over TLS"},
-    {"forward", 0, IPPROTO_UDP, PORTS_DNS_OVER_TLS, ALWAYS, REJECT_UNREACHABLE, "DNS over QUIC"},
+static const struct wished_row rows[] = {
+    ROW(ALWAYS, "intercept", "not from the LAN", NOT_FROM("lan"), RETURN),
+    ROW(ALWAYS, "intercept", "the gateway's own addresses", LOCAL, RETURN),
+    ROW(ALWAYS, "intercept", "a closed network", IPV4, TARGET4("bypass4"), RETURN),
+    ROW(ALWAYS, "intercept", "a closed network", IPV6, TARGET6("bypass6"), RETURN),
+    ROW(SEGMENTS, "intercept", "a segment: never through the proxy",
+        TCP, WEB, ROUTED_TO("segments"), RETURN),
+    ROW(ALWAYS, "intercept", "too many of one client",
+        IPV4, TCP, WEB, STATE(NEW), LIMIT4, COUNT("limited"), DROP),
+    ROW(ALWAYS, "intercept", "too many of one client",
+        IPV6, TCP, WEB, STATE(NEW), LIMIT6, COUNT("limited"), DROP),
+    ROW(LISTENER4, "intercept", "to the listener",
+        IPV4, TCP, WEB, INTERCEPT4, COUNT("intercepted"), ACCEPT),
+    ROW(LISTENER6, "intercept", "to the listener",
+        IPV6, TCP, WEB, INTERCEPT6, COUNT("intercepted"), ACCEPT),
+    ROW(ALWAYS, "intercept", "no listener: fail closed", TCP, WEB, COUNT("unserved"), DROP),
+
+    ROW(REDIRECT, "resolve", "not from the LAN", NOT_FROM("lan"), RETURN),
+    ROW(REDIRECT, "resolve", "the gateway's own addresses", LOCAL, RETURN),
+    ROW(REDIRECT, "resolve", "a closed network", IPV4, TARGET4("bypass4"), RETURN),
+    ROW(REDIRECT, "resolve", "a closed network", IPV6, TARGET6("bypass6"), RETURN),
+    ROW(SEGMENTS, "resolve", "a segment", ROUTED_TO("segments"), RETURN),
+    ROW(REDIRECT, "resolve", "a resolver of the LAN", IPV4, TARGET4("dns4"), RETURN),
+    ROW(REDIRECT, "resolve", "a resolver of the LAN", IPV6, TARGET6("dns6"), RETURN),
+    ROW(RESOLVER4, "resolve", "DNS to elsewhere",
+        IPV4, UDP, PORT(PORT_DNS), COUNT("dns-redirected"), RESOLVE4),
+    ROW(RESOLVER4, "resolve", "DNS to elsewhere",
+        IPV4, TCP, PORT(PORT_DNS), COUNT("dns-redirected"), RESOLVE4),
+    ROW(RESOLVER6, "resolve", "DNS to elsewhere",
+        IPV6, UDP, PORT(PORT_DNS), COUNT("dns-redirected"), RESOLVE6),
+    ROW(RESOLVER6, "resolve", "DNS to elsewhere",
+        IPV6, TCP, PORT(PORT_DNS), COUNT("dns-redirected"), RESOLVE6),
+
+    ROW(ALWAYS, "forward", "media under way",
+        STATE(ESTABLISHED | RELATED), COUNT_MEDIA, GOTO("media")),
+    ROW(ALWAYS, "forward", "from the LAN", FROM("lan"), GOTO("from_lan")),
+    ROW(ALWAYS, "forward", "to the LAN", TO("lan"), GOTO("to_lan")),
+
+    ROW(ALWAYS, "media", "who is in a call", IPV4, CALL4),
+    ROW(ALWAYS, "media", "who is in a call", IPV6, CALL6),
+    ROW(ALWAYS, "media", "and passes", ACCEPT),
+
+    ROW(ALWAYS, "from_lan", "a closed network",
+        IPV4, TARGET4("bypass4"), COUNT("bypassed"), ACCEPT),
+    ROW(ALWAYS, "from_lan", "a closed network",
+        IPV6, TARGET6("bypass6"), COUNT("bypassed"), ACCEPT),
+    ROW(ALWAYS, "from_lan", "errors of what has passed", STATE(RELATED), ACCEPT),
+    ROW(ALWAYS, "from_lan", "answers to what has passed", STATE(ESTABLISHED), REPLY, ACCEPT),
+    ROW(ALWAYS, "from_lan", "permitted", JUMP("permits")),
+    ROW(ALWAYS, "from_lan", "a segment", TO("segments"), TCP, COUNT("segments"), RESET),
+    ROW(ALWAYS, "from_lan", "a segment", TO("segments"), COUNT("segments"), PROHIBITED),
+    ROW(ALWAYS, "from_lan", "never around the gateway", TCP, WEB, COUNT("around"), DROP),
+    ROW(ALWAYS, "from_lan", "media", JUMP("services")),
+    ROW(ALWAYS, "from_lan", "QUIC of a service",
+        IPV4, UDP, PORT(PORT_QUIC), TARGET4("quic4"), COUNT("quic-passed"), ACCEPT),
+    ROW(ALWAYS, "from_lan", "QUIC of a service",
+        IPV6, UDP, PORT(PORT_QUIC), TARGET6("quic6"), COUNT("quic-passed"), ACCEPT),
+    ROW(ALWAYS, "from_lan", "QUIC: fall back to TCP", UDP, WEB, COUNT("quic"), UNREACHABLE),
+    ROW(ALWAYS, "from_lan", "DNS over TLS",
+        TCP, PORT(PORT_DNS_OVER_TLS), COUNT("dns-over-tls"), RESET),
+    ROW(ALWAYS, "from_lan", "DNS over QUIC",
+        UDP, PORT(PORT_DNS_OVER_TLS), COUNT("dns-over-tls"), UNREACHABLE),
+    ROW(ALWAYS, "from_lan", "a resolver of the LAN",
+        IPV4, UDP, PORT(PORT_DNS), TARGET4("dns4"), COUNT("dns-passed"), ACCEPT),
+    ROW(ALWAYS, "from_lan", "a resolver of the LAN",
+        IPV4, TCP, PORT(PORT_DNS), TARGET4("dns4"), COUNT("dns-passed"), ACCEPT),
+    ROW(ALWAYS, "from_lan", "a resolver of the LAN",
+        IPV6, UDP, PORT(PORT_DNS), TARGET6("dns6"), COUNT("dns-passed"), ACCEPT),
+    ROW(ALWAYS, "from_lan", "a resolver of the LAN",
+        IPV6, TCP, PORT(PORT_DNS), TARGET6("dns6"), COUNT("dns-passed"), ACCEPT),
+    ROW(DNS_IS_NAMED, "from_lan", "DNS to elsewhere", TCP, PORT(PORT_DNS), COUNT("dns"), RESET),
+    ROW(DNS_IS_NAMED, "from_lan", "DNS to elsewhere",
+        UDP, PORT(PORT_DNS), COUNT("dns"), PROHIBITED),
+    ROW(ALWAYS, "from_lan", "straight to a peer",
+        UDP, FROM("consultation"), STUN, JUMP("peers")),
+    ROW(ALWAYS, "from_lan", "within the LAN", TO("lan"), ACCEPT),
+    ROW(STRICT, "from_lan", "nothing names it", TCP, COUNT("egress"), RESET),
+    ROW(STRICT, "from_lan", "nothing names it", COUNT("egress"), PROHIBITED),
+    ROW(CONSULTATION, "from_lan", "nothing names it, in a consultation",
+        FROM("consultation"), TCP, COUNT("egress"), RESET),
+    ROW(CONSULTATION, "from_lan", "nothing names it, in a consultation",
+        FROM("consultation"), COUNT("egress"), PROHIBITED),
+    ROW(ALWAYS, "from_lan", "everything else", COUNT("passed"), ACCEPT),
+
+    ROW(MEDIA_CHECK, "accepted", "media is what it looks like", UDP, STUN, ACCEPT),
+    ROW(MEDIA_CHECK, "accepted", "media is what it looks like", UDP, DTLS, ACCEPT),
+    ROW(MEDIA_CHECK, "accepted", "media is what it looks like", UDP, RTP, ACCEPT),
+    ROW(MEDIA_CHECK, "accepted", "no media", UDP, COUNT("unlike-media"), PROHIBITED),
+    ROW(ALWAYS, "accepted", "and passes", COUNT("media-new"), ACCEPT),
+
+    ROW(ALWAYS, "to_lan", "a closed network",
+        IPV4, SOURCE4("bypass4"), COUNT("bypassed"), ACCEPT),
+    ROW(ALWAYS, "to_lan", "a closed network",
+        IPV6, SOURCE6("bypass6"), COUNT("bypassed"), ACCEPT),
+    ROW(ALWAYS, "to_lan", "errors of what has passed", STATE(RELATED), ACCEPT),
+    ROW(ALWAYS, "to_lan", "answers to what has passed", STATE(ESTABLISHED), REPLY, ACCEPT),
+    ROW(ALWAYS, "to_lan", "permitted", JUMP("permits")),
+    ROW(ALWAYS, "to_lan", "a segment", FROM("segments"), TCP, COUNT("segments"), RESET),
+    ROW(ALWAYS, "to_lan", "a segment", FROM("segments"), COUNT("segments"), PROHIBITED),
+    ROW(STRICT, "to_lan", "nobody has asked for it", COUNT("inbound"), DROP),
+    ROW(CONSULTATION, "to_lan", "nobody has asked for it, in a consultation",
+        TO("consultation"), COUNT("inbound"), DROP),
 };
+/* clang-format on */
 
-static struct nftnl_expr *expression_add(struct nftnl_rule *rule, const char *name)
-{
-    struct nftnl_expr *expression = nftnl_expr_alloc(name);
-
-    if (expression != NULL)
-        nftnl_rule_add_expr(rule, expression);
-    return expression;
-}
-
-static bool add_meta(struct nftnl_rule *rule, uint32_t key)
-{
-    struct nftnl_expr *expression = expression_add(rule, "meta");
-
-    if (expression == NULL)
-        return false;
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_META_KEY, key);
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_META_DREG, NFT_REG_1);
-    return true;
-}
-
-static bool add_equal(struct nftnl_rule *rule, const void *data, uint32_t size)
-{
-    struct nftnl_expr *expression = expression_add(rule, "cmp");
-
-    if (expression == NULL)
-        return false;
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
-    return nftnl_expr_set(expression, NFTNL_EXPR_CMP_DATA, data, size) == 0;
-}
-
-static bool add_payload(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t size)
-{
-    struct nftnl_expr *expression = expression_add(rule, "payload");
-
-    if (expression == NULL)
-        return false;
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_BASE, base);
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_LEN, size);
-    return true;
-}
-
-static bool add_lookup(struct nftnl_rule *rule, const char *set, uint32_t flags)
-{
-    struct nftnl_expr *expression = expression_add(rule, "lookup");
-
-    if (expression == NULL)
-        return false;
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-    if (flags != 0)
-        nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_FLAGS, flags);
-    return nftnl_expr_set_str(expression, NFTNL_EXPR_LOOKUP_SET, set) == 0;
-}
-
-static bool add_immediate(struct nftnl_rule *rule, uint32_t target, const void *data, size_t size)
-{
-    struct nftnl_expr *expression = expression_add(rule, "immediate");
-
-    if (expression == NULL)
-        return false;
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_DREG, target);
-    return nftnl_expr_set(expression, NFTNL_EXPR_IMM_DATA, data, (uint32_t)size) == 0;
-}
-
-static bool add_verdict(struct nftnl_rule *rule, int verdict)
-{
-    struct nftnl_expr *expression = expression_add(rule, "immediate");
-
-    if (expression == NULL)
-        return false;
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_VERDICT, (uint32_t)verdict);
-    return true;
-}
-
-static bool add_counter(struct nftnl_rule *rule)
-{
-    struct nftnl_expr *expression = expression_add(rule, "counter");
-
-    if (expression == NULL)
-        return false;
-    nftnl_expr_set_u64(expression, NFTNL_EXPR_CTR_PACKETS, 0);
-    nftnl_expr_set_u64(expression, NFTNL_EXPR_CTR_BYTES, 0);
-    return true;
-}
-
-static bool add_reject(struct nftnl_rule *rule, uint32_t type, uint8_t code)
-{
-    struct nftnl_expr *expression = expression_add(rule, "reject");
-
-    if (expression == NULL)
-        return false;
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_REJECT_TYPE, type);
-    nftnl_expr_set_u8(expression, NFTNL_EXPR_REJECT_CODE, code);
-    return true;
-}
-
-/* fib daddr type local */
-static bool add_local_destination(struct nftnl_rule *rule)
-{
-    struct nftnl_expr *expression = expression_add(rule, "fib");
-    uint32_t local = RTN_LOCAL;
-
-    if (expression == NULL)
-        return false;
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
-    return add_equal(rule, &local, sizeof(local));
-}
-
-/* meta mark set MARK tproxy to ADDRESS:PORT; it does not match when nobody listens there. */
-static bool add_interception(struct nftnl_rule *rule, uint8_t family,
-                             const struct ruleset_facts *facts)
-{
-    const bool is4 = family == NFPROTO_IPV4;
-    const void *address = is4 ? (const void *)&facts->listener4->sin_addr
-                              : (const void *)&facts->listener6->sin6_addr;
-    uint16_t port = is4 ? facts->listener4->sin_port : facts->listener6->sin6_port;
-    struct nftnl_expr *mark, *tproxy;
-
-    if (!add_immediate(rule, NFT_REG_1, &facts->mark, sizeof(facts->mark)) ||
-        (mark = expression_add(rule, "meta")) == NULL ||
-        !add_immediate(rule, NFT_REG_1, address, is4 ? 4 : 16) ||
-        !add_immediate(rule, NFT_REG_2, &port, sizeof(port)) ||
-        (tproxy = expression_add(rule, "tproxy")) == NULL)
-        return false;
-    nftnl_expr_set_u32(mark, NFTNL_EXPR_META_KEY, NFT_META_MARK);
-    nftnl_expr_set_u32(mark, NFTNL_EXPR_META_SREG, NFT_REG_1);
-    nftnl_expr_set_u32(tproxy, NFTNL_EXPR_TPROXY_FAMILY, family);
-    nftnl_expr_set_u32(tproxy, NFTNL_EXPR_TPROXY_REG_ADDR, NFT_REG_1);
-    nftnl_expr_set_u32(tproxy, NFTNL_EXPR_TPROXY_REG_PORT, NFT_REG_2);
-    return true;
-}
-
-static bool add_ports(struct nftnl_rule *rule, enum ports ports)
-{
-    uint16_t port = htons(ports == PORTS_QUIC ? PORT_QUIC : PORT_DNS_OVER_TLS);
-
-    if (ports == PORTS_ANY)
-        return true;
-    if (!add_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, 2, sizeof(port)))
-        return false;
-    return ports == PORTS_WEB ? add_lookup(rule, RULESET_SET_WEB, 0)
-                              : add_equal(rule, &port, sizeof(port));
-}
-
-static bool add_condition(struct nftnl_rule *rule, const struct row *row)
-{
-    const bool is4 = row->family == NFPROTO_IPV4;
-
-    switch (row->condition) {
-    case ALWAYS:
-        return true;
-    case NOT_FROM_LAN:
-        return add_meta(rule, NFT_META_IIFNAME) &&
-               add_lookup(rule, RULESET_SET_LAN, NFT_LOOKUP_F_INV);
-    case TO_GATEWAY:
-        return add_local_destination(rule);
-    case TO_QUIC_NETWORK: /* the destination address in the IPv4 or IPv6 header */
-        return add_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, is4 ? 16 : 24, is4 ? 4 : 16) &&
-               add_lookup(rule, is4 ? RULESET_SET_QUIC4 : RULESET_SET_QUIC6, 0);
-    }
-    return false;
-}
-
-static bool add_action(struct nftnl_rule *rule, const struct row *row,
-                       const struct ruleset_facts *facts)
-{
-    switch (row->action) {
-    case RETURN:
-        return add_verdict(rule, NFT_RETURN);
-    case ACCEPT:
-        return add_counter(rule) && add_verdict(rule, NF_ACCEPT);
-    case DROP:
-        return add_counter(rule) && add_verdict(rule, NF_DROP);
-    case INTERCEPT:
-        return add_interception(rule, row->family, facts) && add_counter(rule) &&
-               add_verdict(rule, NF_ACCEPT);
-    case REJECT_UNREACHABLE:
-        return add_counter(rule) &&
-               add_reject(rule, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH);
-    case REJECT_RESET:
-        return add_counter(rule) && add_reject(rule, NFT_REJECT_TCP_RST, 0);
-    }
-    return false;
-}
-
-static bool add_comment(struct nftnl_rule *rule, const char *comment)
-{
-    struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
-    bool done;
-
-    if (data == NULL)
-        return false;
-    done = nftnl_udata_put_strz(data, NFTNL_UDATA_RULE_COMMENT, comment) &&
-           nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(data),
-                               nftnl_udata_buf_len(data)) == 0;
-    nftnl_udata_buf_free(data);
-    return done;
-}
-
-static bool row_build(struct nftnl_rule *rule, const struct row *row,
+static bool is_wanted(enum wish wish, const struct configuration *configuration,
                       const struct ruleset_facts *facts)
 {
-    nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
-    return nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, RULESET_TABLE) == 0 &&
-           nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, row->chain) == 0 &&
-           (row->family == 0 || (add_meta(rule, NFT_META_NFPROTO) &&
-                                 add_equal(rule, &row->family, sizeof(row->family)))) &&
-           (row->protocol == 0 || (add_meta(rule, NFT_META_L4PROTO) &&
-                                   add_equal(rule, &row->protocol, sizeof(row->protocol)))) &&
-           add_ports(rule, row->ports) && add_condition(rule, row) &&
-           add_action(rule, row, facts) && add_comment(rule, row->comment);
-}
+    bool redirect = configuration->dns_redirect;
+    bool here = configuration->dns_count == 0; /* this machine is the resolver */
 
-size_t ruleset_rule_count(void)
-{
-    return sizeof(rows) / sizeof(rows[0]);
-}
-
-bool ruleset_rule(const struct ruleset_facts *facts, size_t index, struct nftnl_rule **rule)
-{
-    const struct row *row = &rows[index];
-
-    *rule = NULL;
-    if (row->action == INTERCEPT &&
-        (row->family == NFPROTO_IPV4 ? facts->listener4 == NULL : facts->listener6 == NULL))
+    switch (wish) {
+    case ALWAYS:
         return true;
-    *rule = nftnl_rule_alloc();
-    if (*rule == NULL)
-        return false;
-    if (row_build(*rule, row, facts))
-        return true;
-    nftnl_rule_free(*rule);
-    *rule = NULL;
-    return false;
+    case LISTENER4:
+        return facts->listener4 != NULL;
+    case LISTENER6:
+        return facts->listener6 != NULL;
+    case SEGMENTS:
+        return configuration->segment_count > 0;
+    case REDIRECT:
+        return redirect;
+    case RESOLVER4:
+        return redirect && (here || facts->dns4 != NULL);
+    case RESOLVER6:
+        return redirect && (here || facts->dns6 != NULL);
+    case DNS_IS_NAMED:
+        return redirect || !here;
+    case MEDIA_CHECK:
+        return configuration->media_check;
+    case STRICT:
+        return configuration->egress == EGRESS_STRICT;
+    case CONSULTATION:
+        return configuration->egress == EGRESS_CONSULTATION;
+    }
+    return true;
 }
 
-void ruleset_facts_find(const struct configuration *configuration, struct ruleset_facts *facts)
+static void find_facts(const struct configuration *configuration, struct ruleset_facts *facts)
 {
-    memset(facts, 0, sizeof(*facts));
-    facts->mark = configuration->mark;
+    *facts = (struct ruleset_facts){.mark = configuration->mark,
+                                    .limit = configuration->intercepted_per_client};
     for (size_t i = 0; i < configuration->listener_count; i++) {
         const struct listener_options *listener = &configuration->listeners[i];
         const void *address = &listener->address;
@@ -314,4 +362,26 @@ void ruleset_facts_find(const struct configuration *configuration, struct rulese
         if (listener->address.ss_family == AF_INET6 && facts->listener6 == NULL)
             facts->listener6 = address;
     }
+    for (size_t i = configuration->dns_count; i-- > 0;) /* the first of each family stays */
+        *(configuration->dns[i].family == 4 ? &facts->dns4 : &facts->dns6) = &configuration->dns[i];
+    ruleset_limit_name(facts->limit4, configuration, 4);
+    ruleset_limit_name(facts->limit6, configuration, 6);
+}
+
+bool ruleset_rules_make(const struct configuration *configuration, ruleset_take *take,
+                        void *context)
+{
+    struct ruleset_facts facts;
+
+    find_facts(configuration, &facts);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct nftnl_rule *rule;
+
+        if (!is_wanted(rows[i].wish, configuration, &facts))
+            continue;
+        rule = ruleset_row_build(&rows[i].row, &facts);
+        if (rule == NULL || !take(context, rule))
+            return false;
+    }
+    return ruleset_services_make(configuration, &facts, take, context);
 }

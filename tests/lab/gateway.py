@@ -17,7 +17,7 @@ import time
 
 from network import CLIENTS, GATEWAY_LAN4, GATEWAY_LAN6
 from origins import DNS_NUMBER, HERE
-from network import origin4
+from network import origin4, origin6
 from processes import LabError, wait_for
 from records import Collector
 
@@ -92,7 +92,8 @@ class Gateway:
     def defaults(self):
         lists = os.path.join(REPOSITORY, "conf", "lists")
         return {
-            "network": {"lan": ["br-lan"], "resolvers": [origin4(DNS_NUMBER)]},
+            "network": {"lan": ["br-lan"], "resolvers": [origin4(DNS_NUMBER)],
+                        "dns": [origin4(DNS_NUMBER), origin6(DNS_NUMBER)]},
             'listen "transparent"': {"address": ["127.0.0.1", "::1"], "port": 8443},
             'listen "explicit"': {"address": [GATEWAY_LAN4, GATEWAY_LAN6, "127.0.0.1"], "port": 8080},
             'room "%s"' % ROOM: {"clients": [CLIENTS["clinician"][2]]},

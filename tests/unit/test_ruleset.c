@@ -128,9 +128,9 @@ static void test_interval_end(void **state)
     assert_memory_equal(end, ((uint8_t[]){192, 0, 3, 0}), 4);
     memset(interval.last, 0xff, 4);
     assert_false(interval_end(&interval, 4, end));
-    assert_true(interval_end(&interval, 6, end)); /* the same bytes begin a longer address */
+    assert_true(interval_end(&interval, 16, end)); /* the same bytes begin a longer address */
     memset(interval.last, 0xff, 16);
-    assert_false(interval_end(&interval, 6, end));
+    assert_false(interval_end(&interval, 16, end));
 }
 
 /* --- rules --- */
@@ -153,27 +153,33 @@ static struct listener_options listener(bool transparent, const char *address, u
     return result;
 }
 
-/* All rules as libnftnl writes them, in order; how many there are is returned. */
-static size_t rules_write(const struct configuration *configuration, char *text, size_t size)
+struct written {
+    char text[131072];
+    size_t used, count;
+};
+
+static bool write_rule(void *context, struct nftnl_rule *rule)
 {
-    struct ruleset_facts facts;
-    size_t used = 0, wanted = 0;
+    struct written *written = context;
 
-    ruleset_facts_find(configuration, &facts);
-    text[0] = '\0';
-    for (size_t i = 0; i < ruleset_rule_count(); i++) {
-        struct nftnl_rule *rule;
-
-        assert_true(ruleset_rule(&facts, i, &rule));
-        if (rule == NULL)
-            continue;
-        wanted++;
-        used +=
-            (size_t)nftnl_rule_snprintf(text + used, size - used, rule, NFTNL_OUTPUT_DEFAULT, 0);
-        nftnl_rule_free(rule);
-    }
-    return wanted;
+    written->used += (size_t)nftnl_rule_snprintf(written->text + written->used,
+                                                 sizeof(written->text) - written->used, rule,
+                                                 NFTNL_OUTPUT_DEFAULT, 0);
+    written->count++;
+    nftnl_rule_free(rule);
+    return true;
 }
+
+/* All rules as libnftnl writes them, in order; how many there are is returned. */
+static size_t rules_write(const struct configuration *configuration, struct written *written)
+{
+    written->used = written->count = 0;
+    written->text[0] = '\0';
+    assert_true(ruleset_rules_make(configuration, write_rule, written));
+    return written->count;
+}
+
+static struct written written, other;
 
 static void test_rules(void **state)
 {
@@ -182,11 +188,10 @@ static void test_rules(void **state)
         listener(true, "127.0.0.1", 8443), listener(true, "127.0.0.1", 9999)};
     struct configuration configuration = {
         .listeners = listeners, .listener_count = 4, .mark = 0x53};
-    char text[16384];
-    const char *interception, *drop;
+    const char *text = written.text, *interception, *drop;
 
     (void)state;
-    assert_int_equal(rules_write(&configuration, text, sizeof(text)), ruleset_rule_count());
+    rules_write(&configuration, &written);
     assert_non_null(strstr(text, "tproxy ip addr reg 1 port reg 2"));
     assert_non_null(strstr(text, "tproxy ip6 addr reg 1 port reg 2"));
     assert_non_null(strstr(text, "[ immediate reg 1 0x0100007f ]"));
@@ -207,18 +212,194 @@ static void test_rules_without_listener(void **state)
     struct listener_options listeners[] = {listener(true, "127.0.0.1", 8443),
                                            listener(false, "::1", 8080)};
     struct configuration configuration = {.listeners = listeners, .listener_count = 2, .mark = 1};
-    char both[16384], none[16384];
+    size_t one;
 
     (void)state;
-    assert_int_equal(rules_write(&configuration, both, sizeof(both)), ruleset_rule_count() - 1);
-    assert_null(strstr(both, "tproxy ip6"));
-    assert_non_null(strstr(both, "tproxy ip "));
+    one = rules_write(&configuration, &written);
+    assert_null(strstr(written.text, "tproxy ip6"));
+    assert_non_null(strstr(written.text, "tproxy ip "));
     configuration.listeners = listeners + 1;
     configuration.listener_count = 1;
-    assert_int_equal(rules_write(&configuration, none, sizeof(none)), ruleset_rule_count() - 2);
-    assert_null(strstr(none, "tproxy"));
-    assert_non_null(strstr(none, "inet sekisho intercept"));
-    assert_non_null(strstr(none, "[ immediate reg 0 drop ]"));
+    assert_int_equal(rules_write(&configuration, &other), one - 1);
+    assert_null(strstr(other.text, "tproxy"));
+    assert_non_null(strstr(other.text, "inet sekisho intercept"));
+    assert_non_null(strstr(other.text, "[ immediate reg 0 drop ]"));
+}
+
+/* How many rules of the chain from_lan refuse something. */
+static size_t refusals(const struct configuration *configuration)
+{
+    size_t count = 0;
+
+    rules_write(configuration, &written);
+    for (const char *at = written.text; (at = strstr(at, "[ reject ")) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void test_egress(void **state)
+{
+    struct configuration configuration = {.mark = 1, .egress = EGRESS_OPEN};
+    size_t open = refusals(&configuration), drops = 0;
+
+    (void)state;
+    configuration.egress = EGRESS_STRICT;
+    assert_int_equal(refusals(&configuration), open + 2); /* by RST and by ICMP */
+    for (const char *at = written.text; (at = strstr(at, "reg 0 drop")) != NULL; at++)
+        drops++;
+    configuration.egress = EGRESS_CONSULTATION;
+    assert_int_equal(refusals(&configuration), open + 2);
+    assert_true(drops >= 3); /* no listener, around it, nobody has asked for it */
+}
+
+/* --- sets --- */
+
+static const struct ruleset_set *find(const struct ruleset_plan *plan, const char *name)
+{
+    for (size_t i = 0; i < plan->set_count; i++)
+        if (strcmp(plan->sets[i].name, name) == 0)
+            return &plan->sets[i];
+    return NULL;
+}
+
+static bool counts(const struct ruleset_plan *plan, const char *name)
+{
+    for (size_t i = 0; i < plan->counter_count; i++)
+        if (strcmp(plan->counters[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void test_sets_of_services(void **state)
+{
+    struct network networks[] = {network("192.0.2.0", 24), network("2001:db8::", 32)};
+    struct port_range ports[] = {{8801, 8810}, {3478, 3478}, {8805, 8811}};
+    struct service services[] = {
+        {.name = (char *)"zoom",
+         .networks = networks,
+         .network_count = 2,
+         .media_udp = ports,
+         .media_udp_count = 3,
+         .media_hosts = hostset_new(),
+         .quic = true},
+        {.name = (char *)"named",
+         .media_udp = ports,
+         .media_udp_count = 1,
+         .media_hosts = hostset_new(),
+         .peer_to_peer = true},
+        {.name = (char *)"web",
+         .networks = networks,
+         .network_count = 1,
+         .media_hosts = hostset_new()},
+    };
+    struct configuration configuration = {.mark = 1,
+                                          .intercepted_per_client = 7,
+                                          .policy = {.services = services, .service_count = 3}};
+    const struct ruleset_set *set;
+    struct ruleset_plan plan;
+
+    (void)state;
+    hostset_add(services[1].media_hosts, span_of("media.example"), 0, (struct rule){NULL, 0});
+    ruleset_plan_make(&configuration, &plan);
+    assert_int_equal(find(&plan, "media4_zoom")->count, 1);
+    assert_int_equal(find(&plan, "media6_zoom")->count, 1);
+    set = find(&plan, "udp_zoom");
+    assert_int_equal(set->count, 2);
+    assert_memory_equal(set->elements[1].first, ((uint8_t[]){0x22, 0x61}), 2);
+    assert_memory_equal(set->elements[1].last, ((uint8_t[]){0x22, 0x6b}), 2);
+    assert_null(find(&plan, "tcp_zoom"));
+    assert_null(find(&plan, "names4_zoom"));
+    assert_true(find(&plan, "names4_named")->kept);
+    assert_true(find(&plan, "names6_named")->kept);
+    assert_null(find(&plan, "media4_web")); /* it has no media */
+    assert_int_equal(find(&plan, "quic4")->count, 1);
+    assert_true(find(&plan, "clients4_7")->kept);
+    set = find(&plan, "media");
+    assert_int_equal(set->count, 3); /* one of zoom, two of the one whose peers may meet */
+    assert_string_equal(set->objects[2], "media_named");
+    assert_true(counts(&plan, "media_zoom"));
+    assert_false(counts(&plan, "media_web"));
+    rules_write(&configuration, &written);
+    assert_non_null(strstr(written.text, "set udp_zoom"));
+    assert_non_null(strstr(written.text, "set names6_named"));
+    assert_null(strstr(written.text, "set media4_web"));
+    ruleset_plan_clear(&plan);
+    for (size_t i = 0; i < 3; i++)
+        hostset_free(services[i].media_hosts);
+}
+
+/* All rules name only sets and counters that there are: otherwise the kernel refuses all of them.
+ */
+static void test_rules_and_sets_agree(void **state)
+{
+    struct network networks[] = {network("192.0.2.0", 24), network("2001:db8::", 32)};
+    struct network from[] = {{.prefix = 0}, network("192.0.2.0", 24)};
+    struct port_range ports[] = {{5000, 5001}};
+    char *interfaces[] = {(char *)"eth5"};
+    struct segment segments[] = {{.interfaces = interfaces, .interface_count = 1}};
+    struct permit permits[] = {
+        {.name = (char *)"some",
+         .from = from,
+         .from_count = 2,
+         .to = networks,
+         .to_count = 2,
+         .tcp = ports,
+         .tcp_count = 1},
+        {.name = (char *)"any", .from = from, .from_count = 1, .to = networks, .to_count = 1}};
+    struct service services[] = {{.name = (char *)"one",
+                                  .networks = networks,
+                                  .network_count = 2,
+                                  .media_udp = ports,
+                                  .media_udp_count = 1,
+                                  .media_tcp = ports,
+                                  .media_tcp_count = 1,
+                                  .quic = true,
+                                  .peer_to_peer = true,
+                                  .media_hosts = hostset_new()}};
+    struct configuration configuration = {.mark = 1,
+                                          .media_check = true,
+                                          .dns_redirect = true,
+                                          .intercepted_per_client = 9,
+                                          .segments = segments,
+                                          .segment_count = 1,
+                                          .permits = permits,
+                                          .permit_count = 2,
+                                          .policy = {.services = services, .service_count = 1}};
+    struct ruleset_plan plan;
+    size_t seen = 0;
+
+    (void)state;
+    hostset_add(services[0].media_hosts, span_of("a.example"), 0, (struct rule){NULL, 0});
+    ruleset_plan_make(&configuration, &plan);
+    rules_write(&configuration, &written);
+    for (const char *at = written.text; (at = strstr(at, " set ")) != NULL; seen++) {
+        char name[RULESET_NAME];
+
+        at += 5;
+        if (sscanf(at, "%63s", name) == 1 && strcmp(name, "mark") != 0) /* meta and ct set theirs */
+            assert_non_null(find(&plan, name));
+    }
+    assert_true(seen > 50);
+    for (const char *at = written.text; (at = strstr(at, "objref type 1 name ")) != NULL;) {
+        char name[RULESET_NAME];
+
+        at += strlen("objref type 1 name ");
+        assert_int_equal(sscanf(at, "%63s", name), 1);
+        assert_true(counts(&plan, name));
+    }
+    assert_non_null(strstr(written.text, "permit_some"));
+    assert_non_null(strstr(written.text, "permit_any"));
+    ruleset_plan_clear(&plan);
+    hostset_free(services[0].media_hosts);
+}
+
+static void test_marks(void **state)
+{
+    (void)state;
+    assert_int_not_equal(ruleset_mark("zoom", false), ruleset_mark("zoom", true));
+    assert_int_not_equal(ruleset_mark("zoom", false), ruleset_mark("teams", false));
+    assert_int_equal(ruleset_mark("zoom", false) | 1u, ruleset_mark("zoom", true));
+    assert_int_not_equal(ruleset_mark("", false), 0);
 }
 
 /* What is refused before the kernel is asked. */
@@ -253,6 +434,10 @@ int main(void)
         cmocka_unit_test(test_interval_end),
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_rules_without_listener),
+        cmocka_unit_test(test_egress),
+        cmocka_unit_test(test_sets_of_services),
+        cmocka_unit_test(test_rules_and_sets_agree),
+        cmocka_unit_test(test_marks),
         cmocka_unit_test(test_install_refuses),
     };
 
