@@ -138,8 +138,6 @@ void reader_fill_networks(struct reader *reader);
 /* Checks a header of a service, whose own options are all there. */
 void reader_check_header(struct reader *reader, const struct service *service,
                          const struct tenant_header *header, struct rule rule);
-/* Where an option stands, or for want of it where sekisho.conf begins. */
-struct rule reader_rule_of(const struct reader *reader, enum section section, const char *name);
 /* What the kernel's part is made of: interfaces, segments, permits, bypasses, resolvers; and the
  * media of one service. */
 void reader_check_boundaries(struct reader *reader);

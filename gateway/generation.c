@@ -107,14 +107,6 @@ static int *open_listeners(const struct configuration *next, char *error, size_t
     return sockets;
 }
 
-static bool manages_rules(const struct configuration *configuration)
-{
-    for (size_t i = 0; i < configuration->listener_count; i++)
-        if (configuration->listeners[i].transparent)
-            return configuration->manage_rules;
-    return false;
-}
-
 /* The rules as they were before those of `failed` were put in place, or half of them. */
 static void restore_rules(const struct configuration *failed)
 {
@@ -122,12 +114,14 @@ static void restore_rules(const struct configuration *failed)
     char error[512];
     int result = 0;
 
-    if (good != NULL && manages_rules(good))
+    if (good != NULL && boundary_is_ours(good))
         result = ruleset_install(good, error, sizeof(error));
-    else if (good != NULL && manages_rules(failed))
+    else if (good != NULL && boundary_is_ours(failed))
         result = ruleset_remove(failed, error, sizeof(error));
     if (result != 0)
         log_warnx("the rules of the old configuration cannot be put back: %s", error);
+    else if (good != NULL)
+        boundary_renew();
 }
 
 /* --- the configuration --- */
@@ -183,7 +177,7 @@ bool generation_take_configuration(struct complaints *complaints)
         configuration_free(next.configuration);
         return false;
     }
-    if (manages_rules(next.configuration) &&
+    if (boundary_is_ours(next.configuration) &&
         ruleset_install(next.configuration, error, sizeof(error)) != 0) {
         complain(complaints, error);
         restore_rules(next.configuration);
@@ -193,6 +187,7 @@ bool generation_take_configuration(struct complaints *complaints)
     parent.before = parent.now;
     parent.now = next;
     parent.last_generation = next.number;
+    boundary_renew();
     return true;
 }
 

@@ -30,6 +30,8 @@
     /* any to parent */                                                                            \
     X(READY, 0, 0, "initialised; a worker: accepting")                                             \
     X(RELOAD, 0, 0, "registry to parent: the control program asks for a reload")                   \
+    X(BOUNDARY, sizeof(struct message_boundary), sizeof(struct message_boundary),                  \
+      "registry to parent: whether any consultation is on")                                        \
     /* worker and parent to registry */                                                            \
     X(RECORD, 1, MESSAGE_MAX, "a packed record")                                                   \
     X(SIGN, sizeof(struct message_sign), sizeof(struct message_sign), "a sign of a call")          \
@@ -97,6 +99,9 @@ struct message_consultation {
     char scope[SCOPE_TEXT];
     char service[SERVICE_TEXT];
     int64_t until; /* Unix milliseconds; 0: it is over */
+};
+struct message_boundary {
+    uint32_t consultation; /* 0 or 1 */
 };
 struct message_release {
     int64_t id;

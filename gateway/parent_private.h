@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The inside of the parent process, shared by its three files: parent.c (the loop, signals,
- * stopping), supervision.c (the processes and what the registry is told of them) and generation.c
- * (configurations, their sockets and rules, and reloading). There is one parent, with one thread:
- * what it knows is in one variable.
+ * The inside of the parent process, shared by its files: parent.c (the loop, signals, stopping),
+ * supervision.c (the processes and what the registry is told of them), generation.c
+ * (configurations, their sockets and rules, and reloading) and boundary.c (what the kernel is told
+ * and asked while it works). There is one parent, with one thread: what it knows is in one
+ * variable.
  */
 #ifndef GATEWAY_PARENT_PRIVATE_H
 #define GATEWAY_PARENT_PRIVATE_H
@@ -65,7 +66,9 @@ struct parent {
     bool reloading;    /* new workers are starting */
     bool reload_again; /* another was asked for meanwhile */
     bool stopping;
-    int status; /* that the daemon exits with */
+    int status;              /* that the daemon exits with */
+    bool consultation_known; /* the registry has said whether any is on */
+    bool consultation;
     struct event *signals[5];
     struct event *impatience;     /* a stop takes too long */
     struct event *reload_timer;   /* a reload does */
@@ -110,6 +113,17 @@ void supervision_end_registry(evutil_socket_t fd, short what, void *argument);
  * a reload, or when the daemon starts, one that could not start ends that instead.
  */
 void supervision_bury(struct process *process, int status);
+
+/* --- boundary.c --- */
+
+/* Whether the rules of this configuration are the daemon's to put in place. */
+bool boundary_is_ours(const struct configuration *configuration);
+
+/* The registry says whether any consultation is on: the rules are told. */
+void boundary_set(bool consultation);
+
+/* Tells the rules again, after others were put in place. */
+void boundary_renew(void);
 
 /* --- generation.c --- */
 

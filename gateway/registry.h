@@ -67,6 +67,7 @@ struct registry {
     struct registry_consultation *scopes;
     uint32_t *scope_hashes; /* of the rows' scopes, side by side: a worker may know thousands */
     size_t scope_count;
+    int told_parent; /* whether any is on, as the parent was told; -1 before */
     struct learned_links *learned;
     uint64_t told_pushed_out;   /* of learned_links_pushed_out() */
     int64_t tell_pushed_out_at; /* Unix seconds: not again before */
@@ -155,6 +156,9 @@ enum store_result registry_revoke(struct registry *registry, int64_t id, const c
 
 /* The parts of the periodic look, in registry_consultation.c and registry_release.c. */
 void registry_load_consultations(struct registry *registry);
+/* The parent, whose rules for the kernel depend on it, hears when the first begins and the last
+ * ends. */
+void registry_tell_parent(struct registry *registry);
 void registry_keep_consultations(struct registry *registry, bool exactly);
 int64_t registry_expire_consultations(struct registry *registry, int64_t now);
 bool registry_load_releases(struct registry *registry);

@@ -75,6 +75,17 @@ static const char *effective_scope(struct registry *registry, const char *scope)
                : scope;
 }
 
+void registry_tell_parent(struct registry *registry)
+{
+    struct link *parent = registry->child == NULL ? NULL : registry->child->parent;
+    struct message_boundary message = {.consultation = registry->scope_count > 0};
+
+    if (parent == NULL || registry->told_parent == (int)message.consultation)
+        return;
+    if (link_send(parent, MESSAGE_BOUNDARY, &message, sizeof(message), -1) == 0)
+        registry->told_parent = (int)message.consultation;
+}
+
 static void make_message(struct message_consultation *message, const char *scope,
                          const char *service, int64_t until)
 {
@@ -188,6 +199,7 @@ bool registry_sign(struct registry *registry, const struct message_sign *sign)
     }
     if (row->until > row->stored)
         keep(registry, row, row->until + store_every(registry));
+    registry_tell_parent(registry);
     if (went_on) {
         write_record(registry, EVENT_CONSULTATION_ON, row->scope, row->service, sign->client);
         registry_look(registry);

@@ -120,6 +120,7 @@ void registry_look(struct registry *registry)
 
     look_after_store(registry, now);
     next = registry_expire_consultations(registry, now);
+    registry_tell_parent(registry);
     other = registry_expire_releases(registry, now);
     write_complaint(registry);
     if (registry->timer == NULL)
@@ -283,6 +284,7 @@ struct registry *registry_new(struct event_base *base, const struct configuratio
     registry->base = base;
     registry->configuration = configuration;
     registry->started = registry_now();
+    registry->told_parent = -1;
     TAILQ_INIT(&registry->workers);
     registry->consultations = consultations_new();
     registry->learned = learned_links_new();

@@ -146,7 +146,6 @@ static void on_child_message(void *context, struct link *link, enum message_type
     struct process *process = context;
 
     (void)link;
-    (void)payload;
     (void)size;
     if (fd >= 0)
         close(fd);
@@ -166,6 +165,10 @@ static void on_child_message(void *context, struct link *link, enum message_type
         /* One that is going away could not pass on the answer: its client asks its successor. */
         if (process->role == ROLE_REGISTRY && process->state != PROCESS_DRAINING)
             generation_reload();
+        break;
+    case MESSAGE_BOUNDARY:
+        if (process->role == ROLE_REGISTRY && process->state != PROCESS_DRAINING)
+            boundary_set(((const struct message_boundary *)payload)->consultation != 0);
         break;
     default:
         log_warnx("%s %u sent %s: ended", role_name(process->role), process->slot,

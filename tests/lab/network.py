@@ -158,6 +158,21 @@ class Network:
             self._sysctl("gateway", "net.bridge.bridge-nf-call-iptables=0",
                          "net.bridge.bridge-nf-call-ip6tables=0")
 
+    def attach(self, host, interface, ip4, ip6):
+        """One more host, alone behind an interface of the gateway's, which has .1 of its networks."""
+        self._make(host)
+        self._wire(host, "eth0", "gateway", interface)
+        gate4, gate6 = ip4.rsplit(".", 1)[0] + ".1", ip6.rsplit(":", 1)[0] + ":1"
+        self._ip("gateway", "addr add %s/24 dev %s" % (gate4, interface),
+                 "addr add %s/64 dev %s nodad" % (gate6, interface))
+        self._ip(host, "addr add %s/24 dev eth0" % ip4, "addr add %s/64 dev eth0 nodad" % ip6,
+                 "route add default via " + gate4, "route add ::/0 via " + gate6)
+
+    def detach(self, host, interface):
+        self._ip("gateway", "link del " + interface)
+        subprocess.run(["umount", self.path(host)], check=True)
+        self._made.remove(host)
+
     def down(self):
         for host in self._made:
             subprocess.run(["umount", self.path(host)], stderr=subprocess.DEVNULL, check=False)

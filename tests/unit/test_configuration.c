@@ -114,6 +114,51 @@ static const char everything[] =
     "  media-tcp = {443} quic = true policy-url = \"https://example.jp/p\"\n"
     "  header \"X-ZoomApps-Policy\" { value = \"label\" hosts = {\"app.zoom.us\"} } }\n";
 
+static const char boundaries[] =
+    "network { lan = {eth1} egress = consultation media-check = true dns = {192.0.2.53, "
+    "\"fd00::1\"}\n"
+    "  dns-redirect = no connections-per-client = 9 bypass = {closed} }\n"
+    "listen \"transparent\" { }\n"
+    "bypass \"closed\" { title = \"X\" networks = {10.8.0.0/16, \"fd01::/32\"}\n"
+    "  zones = {\"Onshi.Example\"} resolvers = {\"10.8.0.1:53\"} }\n"
+    "bypass \"idle\" { networks = {10.9.0.0/16} }\n"
+    "segment \"medical\" { interfaces = {eth2, eth3} }\n"
+    "permit \"dicom\" { from = {lan, 10.1.0.0/16} to = {\"10.2.0.0/16\"} tcp = {104, 11112-11115} "
+    "}\n"
+    "permit \"all\" { to = {10.3.0.0/16} }\n"
+    "service \"p\" { reviewed = \"\" media-hosts = {\"a.example\"} peer-to-peer = on media-udp = "
+    "{1} }\n";
+
+static void test_boundaries(void **state)
+{
+    struct configuration *c = attempt_with(boundaries, "base.conf");
+
+    (void)state;
+    assert_int_equal(c->egress, EGRESS_CONSULTATION);
+    assert_true(c->media_check);
+    assert_false(c->dns_redirect);
+    assert_int_equal(c->dns_count, 2);
+    assert_int_equal(c->dns[1].family, 6);
+    assert_int_equal(c->intercepted_per_client, 9);
+    assert_int_equal(c->bypasses_count, 2);
+    assert_true(c->bypasses[0].in_force);
+    assert_false(c->bypasses[1].in_force);
+    assert_string_equal(c->bypasses[0].title, "X");
+    assert_string_equal(c->bypasses[1].title, "idle");
+    assert_string_equal(c->bypasses[0].zones[0], "onshi.example");
+    assert_int_equal(c->bypasses[0].resolver_count, 1);
+    assert_int_equal(c->segments[0].interface_count, 2);
+    assert_int_equal(c->permit_count, 2);
+    assert_int_equal(c->permits[0].from[0].address.family, 0);
+    assert_int_equal(c->permits[0].from[1].address.family, 4);
+    assert_int_equal(c->permits[0].tcp[1].last, 11115);
+    assert_int_equal(c->permits[1].from_count, 1); /* the LAN, by default */
+    assert_int_equal(c->permits[1].from[0].address.family, 0);
+    assert_int_equal(hostset_count(c->policy.services[0].media_hosts), 1);
+    assert_true(c->policy.services[0].peer_to_peer);
+    configuration_free(c);
+}
+
 static void check_service(const struct service *service)
 {
     assert_string_equal(service->name, "zoom");
@@ -135,6 +180,7 @@ static void check_service(const struct service *service)
     assert_int_equal(service->media_udp[1].last, 8810);
     assert_int_equal(service->media_tcp[0].first, 443);
     assert_true(service->quic);
+    assert_false(service->peer_to_peer);
     assert_string_equal(service->policy_url, "https://example.jp/p");
     assert_string_equal(service->reviewed, "");
     assert_int_equal(service->header_count, 1);
@@ -528,6 +574,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_everything),
+        cmocka_unit_test(test_boundaries),
         cmocka_unit_test(test_rooms),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_listeners),

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The kernel's part: what is no web traffic. Media passes whatever becomes of the daemon, what
+# nothing names is refused so that a client knows at once, and segments are apart.
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import time
+
+from case import call, case, check, equal, reached
+from echo import Echo, Stream, attempt
+from gateway import SERVICES
+from network import CLIENTS, origin4, origin6
+from origins import DNS_NUMBER
+from processes import wait_for
+
+MEDIA = (origin4(60), origin6(60))
+ELSEWHERE = (origin4(31), origin6(31))
+STUN = struct.pack("!HHI", 1, 0, 0x2112a442) + b"transaction."
+
+MEDIA_SERVICE = SERVICES + """
+service "lab" {
+    networks = { "%s", "%s" }
+    media-udp = { "3478", "8801-8810" }
+    media-tcp = { "8801" }
+    media-hosts = { "media.lab.example" }
+    reviewed = "2026-11-01"
+}
+""" % MEDIA
+PEERS = MEDIA_SERVICE.replace("media-hosts", "peer-to-peer = true media-hosts")
+
+
+@contextlib.contextmanager
+def echoes(lab, *places):
+    """Echoes on the internet: (both addresses, port)."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Echo(lab, "internet", address, port))
+               for pair, port in places for address in pair]
+
+
+def nft(lab, *words):
+    return lab.network.run("gateway", "nft", *words)
+
+
+def counter(lab, name):
+    told = json.loads(nft(lab, "-j", "list", "counter", "inet", "sekisho", name))
+    return next(row["counter"] for row in told["nftables"] if "counter" in row)
+
+
+def elements(lab, name):
+    told = json.loads(nft(lab, "-j", "list", "set", "inet", "sekisho", name))
+    return next(row["set"] for row in told["nftables"] if "set" in row).get("elem", [])
+
+
+def dns_question(name):
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+    return struct.pack("!HHHHHH", 77, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", 1, 1)
+
+
+# --- what nothing names ---
+
+REFUSED = [  # kind, port, payload
+    ("tcp", 22, b""), ("tcp", 4444, b""), ("udp", 9999, b"x"), ("udp", 51820, b"x" * 148),
+    ("udp", 443, b"\xc0" * 1200), ("tcp", 853, b""), ("udp", 853, b"x"),
+]
+
+
+@case()
+def what_nothing_names_is_refused_at_once(lab):
+    with echoes(lab, (ELSEWHERE, 22), (ELSEWHERE, 4444), (ELSEWHERE, 9999), (ELSEWHERE, 51820)) as seen:
+        # Three clients in turn: the kernel sends each at most some errors a second.
+        for turn, (kind, port, payload) in enumerate(REFUSED):
+            for family in (0, 1):
+                client = list(CLIENTS)[turn % 3]
+                what, seconds = attempt(lab, client, kind, ELSEWHERE[family], port, payload)
+                equal(what, "refused", kind, port, ELSEWHERE[family])
+                print("    %s/%d over IPv%d: refused after %.1f ms" % (
+                    kind, port, (4, 6)[family], seconds * 1000))
+                check(seconds < 2, "the client waited %.1f s" % seconds)
+        check(not any(echo.seen for echo in seen), [echo.seen for echo in seen])
+        check(not lab.quiet.seen, lab.quiet.seen)
+    check(counter(lab, "egress")["packets"] >= 8)
+
+
+@case()
+def nobody_outside_can_begin(lab):
+    for family in (0, 1):
+        with Echo(lab, "clinician", CLIENTS["clinician"][family], 5000):
+            for kind in ("udp", "tcp"):
+                equal(attempt(lab, "internet", kind, CLIENTS["clinician"][family], 5000, seconds=1)[0],
+                      "silent", kind)
+    check(counter(lab, "inbound")["packets"] >= 4)
+
+
+@case({"network": {"egress": "open"}})
+def open_egress_refuses_only_what_is_named(lab):
+    with echoes(lab, (ELSEWHERE, 22), (ELSEWHERE, 9999)):
+        for family in (0, 1):
+            for kind, port in (("tcp", 22), ("udp", 9999)):
+                equal(attempt(lab, "phone", kind, ELSEWHERE[family], port)[0], "passes", kind, port)
+            for kind, port in (("udp", 443), ("tcp", 853), ("udp", 853)):
+                equal(attempt(lab, "phone", kind, ELSEWHERE[family], port)[0], "refused", kind, port)
+            with Echo(lab, "clinician", CLIENTS["clinician"][family], 5000):
+                equal(attempt(lab, "internet", "tcp", CLIENTS["clinician"][family], 5000)[0], "passes")
+
+
+@case({"network": {"egress": "consultation"}, "policy": {"linger": "3s"}})
+def egress_closes_with_a_consultation(lab):
+    def all_are(word):
+        return all(attempt(lab, "other", kind, ELSEWHERE[family], 7000)[0] == word
+                   for kind in ("udp", "tcp") for family in (0, 1))
+    with echoes(lab, (ELSEWHERE, 7000)):
+        check(all_are("passes"), "before any consultation")
+        equal(elements(lab, "consultation"), [])
+        call(lab)
+        equal(elements(lab, "consultation"), ["br-lan"])
+        check(all_are("refused"), "in a consultation")
+        equal(lab.gateway.reload()[0], 0)
+        check(all_are("refused"), "after a reload in a consultation")
+        lab.collector.wait(10, event="consultation-off")
+        wait_for(lambda: not elements(lab, "consultation"), 3, "the rules hear of its end")
+        check(all_are("passes"), "after the consultation")
+
+
+# --- DNS ---
+
+@case()
+def dns_goes_to_the_resolver_of_the_lan(lab):
+    question = dns_question("call.telemed.example")
+    for family in (0, 1):
+        # Nobody answers there; the LAN's resolver does, in its name.
+        with lab.network.datagram("clinician", ELSEWHERE[family], 53, timeout=5) as sock:
+            sock.send(question)
+            check(socket.inet_aton(lab.address("call.telemed.example")) in sock.recv(512))
+        with lab.network.connect("clinician", ELSEWHERE[family], 53) as sock:
+            sock.sendall(struct.pack("!H", len(question)) + question)
+            check(socket.inet_aton(lab.address("call.telemed.example")) in sock.recv(512))
+    equal(counter(lab, "dns-redirected")["packets"], 4)
+
+
+@case({"network": {"dns-redirect": False, "egress": "open"}})
+def dns_to_elsewhere_is_refused_without_redirection(lab):
+    question = dns_question("call.telemed.example")
+    for family in (0, 1):
+        for kind in ("udp", "tcp"):
+            equal(attempt(lab, "clinician", kind, ELSEWHERE[family], 53, question)[0], "refused")
+        equal(attempt(lab, "phone", "udp", (origin4, origin6)[family](DNS_NUMBER), 53, question)[0],
+              "passes")
+
+
+# --- media ---
+
+def kill_all(lab):
+    pids = [process["pid"] for process in lab.gateway.processes()]
+    for pid in pids:  # the parent is among them
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    lab.gateway.process.popen.wait(5)
+
+
+@case(services=MEDIA_SERVICE, deaths=True, seconds=120)
+def media_outlives_every_process(lab):
+    """A stream of numbered datagrams each way: none is lost while everything dies, starts and reloads."""
+    with echoes(lab, (MEDIA, 8801)):
+        before = counter(lab, "intercepted")["packets"]
+        with Stream(lab, "clinician", MEDIA[0], 8801) as four, Stream(lab, "clinician", MEDIA[1], 8801) as six:
+            wait_for(lambda: len(four.back) > 20 and len(six.back) > 20, 10, "the streams run")
+            kill_all(lab)
+            time.sleep(5)
+            begun = len(four.back)
+            lab.gateway.start()
+            for _ in range(3):
+                equal(lab.gateway.reload()[0], 0)
+            wait_for(lambda: len(four.back) > begun + 100, 10, "the streams run on")
+        print("    IPv4: %r\n    IPv6: %r" % (four, six))
+        equal((four.lost, six.lost, four.errors, six.errors), (0, 0, [], []))
+        # The kernel counted all of it, and nothing of it met the proxy or a socket of the gateway's.
+        counted = counter(lab, "media_lab")["packets"] + counter(lab, "media-new")["packets"]
+        check(counted >= 2 * (four.sent + six.sent), counted, four, six)
+        equal(counter(lab, "intercepted")["packets"], before)
+
+
+@case(services=MEDIA_SERVICE)
+def media_only_to_its_networks_and_ports(lab):
+    with echoes(lab, (MEDIA, 3478), (MEDIA, 8801), (MEDIA, 8811), (ELSEWHERE, 8801)):
+        for family in (0, 1):
+            equal(attempt(lab, "phone", "udp", MEDIA[family], 3478)[0], "passes")
+            equal(attempt(lab, "phone", "udp", MEDIA[family], 8801)[0], "passes")
+            equal(attempt(lab, "phone", "tcp", MEDIA[family], 8801)[0], "passes")
+            equal(attempt(lab, "other", "tcp", MEDIA[family], 3478)[0], "refused")
+            equal(attempt(lab, "other", "udp", MEDIA[family], 8811)[0], "refused")
+            equal(attempt(lab, "clinician", "udp", ELSEWHERE[family], 8801)[0], "refused")
+            # As dnsmasq does when somebody asks for the name.
+            nft(lab, "add", "element", "inet", "sekisho", "names%d_lab" % (4, 6)[family],
+                "{ %s }" % ELSEWHERE[family])
+            equal(attempt(lab, "clinician", "udp", ELSEWHERE[family], 8801)[0], "passes")
+        equal(lab.gateway.reload()[0], 0)
+        equal(attempt(lab, "other", "udp", ELSEWHERE[0], 8801)[0], "passes", "after a reload")
+
+
+@case(services=MEDIA_SERVICE)
+def a_service_that_goes_takes_its_media_along(lab):
+    """A flow that passed does so no longer once a reload has taken its service away."""
+    with echoes(lab, (MEDIA, 8801)):
+        with lab.network.datagram("clinician", MEDIA[0], 8801, 3) as sock:
+            sock.send(b"1")
+            equal(sock.recv(10), b"1")
+            with open(os.path.join(lab.gateway.folder, "services", "lab.conf"), "w", encoding="utf-8") as file:
+                file.write(SERVICES)
+            equal(lab.gateway.reload()[0], 0)
+            sock.send(b"2")
+            try:
+                sock.recv(10)
+                raise AssertionError("it still passes")
+            except OSError as error:
+                check(not isinstance(error, socket.timeout), "in silence")
+        listed = nft(lab, "list", "table", "inet", "sekisho")
+        check("_lab" not in listed, listed)
+
+
+@case({"network": {"media-check": True}}, services=MEDIA_SERVICE)
+def media_must_look_like_media(lab):
+    with echoes(lab, (MEDIA, 8801)):
+        for family in (0, 1):
+            for turn, begin in enumerate((STUN, b"\x16\xfe\xfd" + b"\0" * 50, b"\x80\x6f" + b"\0" * 60)):
+                with lab.network.datagram(list(CLIENTS)[turn], MEDIA[family], 8801, 3) as sock:
+                    sock.send(begin)
+                    equal(sock.recv(2048), begin)
+                    sock.send(b"anything, later")  # the flow is known by now
+                    equal(sock.recv(2048), b"anything, later")
+            equal(attempt(lab, "other", "udp", MEDIA[family], 8801, b"SSH-2.0-tunnel")[0], "refused")
+        equal(counter(lab, "unlike-media")["packets"], 2)
+
+
+@case(services=PEERS)
+def peers_meet_in_a_consultation_only(lab):
+    with echoes(lab, (ELSEWHERE, 40000)):
+        equal(attempt(lab, "clinician", "udp", ELSEWHERE[0], 40000, STUN)[0], "refused", "no call")
+        call(lab)
+        for family in (0, 1):
+            equal(attempt(lab, "phone", "udp", ELSEWHERE[family], 40000, STUN)[0], "passes")
+            equal(attempt(lab, "other", "udp", ELSEWHERE[family], 40000, b"x" * 40)[0], "refused")
+
+
+@case(services=MEDIA_SERVICE)
+def peers_do_not_meet_unless_the_profile_says_so(lab):
+    with echoes(lab, (ELSEWHERE, 40000)):
+        call(lab)
+        for family in (0, 1):
+            equal(attempt(lab, "phone", "udp", ELSEWHERE[family], 40000, STUN)[0], "refused")
+
+
+# --- limits ---
+
+@case({"network": {"connections-per-client": 5}})
+def connections_of_one_client_are_bounded(lab):
+    for family, host in ((4, "clinician"), (6, "phone")):
+        address = lab.address("ehr.example-clinic.jp", family)
+        with contextlib.ExitStack() as stack:
+            first = lab.network.connect(host, address, 443)
+            for _ in range(4):
+                stack.enter_context(lab.network.connect(host, address, 443))
+            with first:
+                try:
+                    lab.network.connect(host, address, 443, 1.5).close()
+                    raise AssertionError("a sixth connection")
+                except socket.timeout:
+                    pass
+                lab.network.connect("other", address, 443).close()  # it has its own
+    check(counter(lab, "limited")["packets"] >= 2)
+
+
+# --- segments, permits, closed networks ---
+
+MEDICAL = ("192.168.20.5", "fd00:20::5")
+APART = {'segment "medical"': {"interfaces": ["med0"]}}
+
+
+@contextlib.contextmanager
+def medical(lab):
+    lab.network.attach("medical", "med0", *MEDICAL)
+    try:
+        with contextlib.ExitStack() as stack:
+            for address in MEDICAL:
+                for port in (443, 104, 9100):
+                    stack.enter_context(Echo(lab, "medical", address, port))
+            yield
+    finally:
+        lab.network.detach("medical", "med0")
+
+
+@case({**APART, "network": {"egress": "open"}})
+def segments_are_apart(lab):
+    with medical(lab):
+        for family in (0, 1):
+            for kind, port in (("tcp", 443), ("tcp", 104), ("udp", 104)):
+                equal(attempt(lab, "phone", kind, MEDICAL[family], port)[0], "refused", kind, port)
+            with Echo(lab, "clinician", CLIENTS["clinician"][family], 5000):
+                for kind in ("udp", "tcp"):
+                    equal(attempt(lab, "medical", kind, CLIENTS["clinician"][family], 5000)[0], "refused")
+        check(counter(lab, "segments")["packets"] >= 10)
+        equal(counter(lab, "intercepted")["packets"], 0)
+
+
+@case({**APART, 'permit "dicom"': {"from": [CLIENTS["clinician"][0], CLIENTS["clinician"][1]],
+                                   "to": ["192.168.20.0/24", "fd00:20::/64"],
+                                   "tcp": ["104", "443"], "udp": ["104"]},
+       'permit "back"': {"from": [*MEDICAL], "to": [CLIENTS["phone"][0], CLIENTS["phone"][1]]}})
+def permits_open_what_they_say(lab):
+    with medical(lab):
+        for family in (0, 1):
+            for kind, port in (("tcp", 443), ("tcp", 104), ("udp", 104)):
+                equal(attempt(lab, "clinician", kind, MEDICAL[family], port)[0], "passes", kind, port)
+            equal(attempt(lab, "clinician", "tcp", MEDICAL[family], 9100)[0], "refused")
+            equal(attempt(lab, "other", "tcp", MEDICAL[family], 104)[0], "refused")
+            with Echo(lab, "phone", CLIENTS["phone"][family], 5000), \
+                    Echo(lab, "other", CLIENTS["other"][family], 5000):
+                for kind in ("udp", "tcp"):
+                    equal(attempt(lab, "medical", kind, CLIENTS["phone"][family], 5000)[0], "passes")
+                    equal(attempt(lab, "medical", kind, CLIENTS["other"][family], 5000)[0], "refused")
+        check(counter(lab, "permit_dicom")["packets"] > 0)
+
+
+@case({"network": {"bypass": ["closed"]}, 'bypass "closed"': {"networks": [*ELSEWHERE]},
+       'bypass "idle"': {"networks": [origin4(30)]}})
+def closed_networks_never_meet_the_proxy(lab):
+    with echoes(lab, (ELSEWHERE, 500), (ELSEWHERE, 8080)):
+        for family in (0, 1):
+            for kind, port in (("udp", 500), ("tcp", 8080), ("udp", 443), ("udp", 853)):
+                equal(attempt(lab, "phone", kind, ELSEWHERE[family], port)[0], "passes", kind, port)
+            # The origin itself, its own certificate, and the client's own address.
+            lab.origins.clear()
+            reached(lab, lab.curl("clinician", "-4" if family == 0 else "-6",
+                                  "https://unknown.example.org/", trust="internet"))
+            equal(lab.origins.requests("unknown.example.org", least=1)[-1]["client"],
+                  CLIENTS["clinician"][family])
+        equal(attempt(lab, "other", "tcp", origin4(30), 8080)[0], "refused", "a bypass not in force")
+
+
+# --- what stays over a reload ---
+
+@case(services=MEDIA_SERVICE)
+def reload_keeps_what_the_kernel_knows(lab):
+    with echoes(lab, (MEDIA, 8801)):
+        equal(attempt(lab, "phone", "udp", MEDIA[0], 8801)[0], "passes")
+        attempt(lab, "phone", "udp", ELSEWHERE[0], 9999)
+        nft(lab, "add", "element", "inet", "sekisho", "names4_lab", "{ %s }" % ELSEWHERE[0])
+        refused, media = counter(lab, "egress"), counter(lab, "media-new")
+        check(refused["packets"] and media["packets"], refused, media)
+        services = MEDIA_SERVICE.replace('"8801-8810"', '"8801-8820"') + \
+            'service "more" { networks = { "198.51.100.0/24" } media-udp = { "9000" } reviewed = "2026-11-01" }\n'
+        with open(os.path.join(lab.gateway.folder, "services", "lab.conf"), "w", encoding="utf-8") as file:
+            file.write(services)
+        equal(lab.gateway.reload()[0], 0)
+        equal(counter(lab, "egress"), refused)
+        equal(counter(lab, "media-new"), media)
+        equal(len(elements(lab, "names4_lab")), 1)
+        check("media_more" in nft(lab, "list", "counters", "table", "inet", "sekisho"))
+        with echoes(lab, (MEDIA, 8815)):
+            equal(attempt(lab, "phone", "udp", MEDIA[0], 8815)[0], "passes")
+
+
+@case()
+def a_table_of_another_version_is_replaced(lab):
+    lab.gateway.stop()
+    nft(lab, "delete", "table", "inet", "sekisho")
+    nft(lab, "add table inet sekisho; add set inet sekisho lan { type ipv4_addr; }; add chain inet sekisho "
+        "forward { type filter hook input priority 5; }; add counter inet sekisho egress")
+    lab.gateway.start()
+    check("hook forward" in nft(lab, "list", "chain", "inet", "sekisho", "forward"))
