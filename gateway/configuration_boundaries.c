@@ -141,6 +141,11 @@ void reader_check_boundaries(struct reader *reader)
     check_lan(reader);
     for (size_t i = 0; i < c->segment_count; i++)
         check_segment(reader, i);
+    if (c->segment_count > 0 && !c->separate_users)
+        reader_warning(reader, c->segments[0].rule,
+                       "segment \"%s\": the proxy can still reach it while "
+                       "process.separate-users is false",
+                       c->segments[0].name);
     for (size_t i = 0; i < c->permit_count; i++)
         check_permit(reader, &c->permits[i]);
     check_bypasses(reader);

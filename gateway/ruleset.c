@@ -33,6 +33,7 @@ static const struct {
     {"intercept", "filter", NF_INET_PRE_ROUTING, PRIORITY_MANGLE},
     {"resolve", "nat", NF_INET_PRE_ROUTING, PRIORITY_DNAT},
     {"forward", "filter", NF_INET_FORWARD, PRIORITY_FILTER},
+    {"proxied", "filter", NF_INET_LOCAL_OUT, PRIORITY_FILTER},
     {"media", NULL, 0, 0},
     {"from_lan", NULL, 0, 0},
     {"to_lan", NULL, 0, 0},

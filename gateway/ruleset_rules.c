@@ -6,6 +6,7 @@
  *     intercept   before routing: the LAN's web goes to the proxy, or nowhere
  *     resolve     before routing: the LAN's plain DNS goes to its resolver
  *     forward     media under way passes; the rest goes to from_lan and to_lan
+ *     proxied     of this machine: the proxy does not reach into segments
  *     services    the first packets of media: to whom, and by which ports
  *     permits     what permit sections name
  *
@@ -17,8 +18,11 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_tables.h>
+#include <pwd.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "gateway/child.h"
 #include "gateway/ruleset_steps.h"
 
 #define PORT_DNS          53
@@ -30,9 +34,10 @@ enum wish {
     ALWAYS,
     LISTENER4, /* there is a transparent listener of that family */
     LISTENER6,
-    SEGMENTS,  /* there are segments: what asks for them costs a look into the routing table */
-    REDIRECT,  /* plain DNS goes to the LAN's resolver */
-    RESOLVER4, /* ... and there is one of that family */
+    PROXY_APART, /* there are segments, and the proxy is known by its user */
+    SEGMENTS,    /* there are segments: what asks for them costs a look into the routing table */
+    REDIRECT,    /* plain DNS goes to the LAN's resolver */
+    RESOLVER4,   /* ... and there is one of that family */
     RESOLVER6,
     DNS_IS_NAMED, /* the LAN has a resolver, so other plain DNS is refused */
     MEDIA_CHECK,
@@ -40,168 +45,55 @@ enum wish {
     CONSULTATION,
 };
 
-#define IPV4                                                                                       \
-    {                                                                                              \
-        STEP_FAMILY, NULL, NFPROTO_IPV4                                                            \
-    }
-#define IPV6                                                                                       \
-    {                                                                                              \
-        STEP_FAMILY, NULL, NFPROTO_IPV6                                                            \
-    }
-#define TCP                                                                                        \
-    {                                                                                              \
-        STEP_PROTOCOL, NULL, IPPROTO_TCP                                                           \
-    }
-#define UDP                                                                                        \
-    {                                                                                              \
-        STEP_PROTOCOL, NULL, IPPROTO_UDP                                                           \
-    }
-#define PORT(number)                                                                               \
-    {                                                                                              \
-        STEP_PORT, NULL, number                                                                    \
-    }
-#define WEB                                                                                        \
-    {                                                                                              \
-        STEP_PORT_IN, "web", 0                                                                     \
-    }
-#define FROM(set)                                                                                  \
-    {                                                                                              \
-        STEP_FROM, set, 0                                                                          \
-    }
-#define NOT_FROM(set)                                                                              \
-    {                                                                                              \
-        STEP_NOT_FROM, set, 0                                                                      \
-    }
-#define TO(set)                                                                                    \
-    {                                                                                              \
-        STEP_TO, set, 0                                                                            \
-    }
-#define ROUTED_TO(set)                                                                             \
-    {                                                                                              \
-        STEP_ROUTED_TO, set, 0                                                                     \
-    }
-#define LOCAL                                                                                      \
-    {                                                                                              \
-        STEP_LOCAL, NULL, 0                                                                        \
-    }
-#define SOURCE4(set)                                                                               \
-    {                                                                                              \
-        STEP_SOURCE, set, 4                                                                        \
-    }
-#define SOURCE6(set)                                                                               \
-    {                                                                                              \
-        STEP_SOURCE, set, 6                                                                        \
-    }
-#define TARGET4(set)                                                                               \
-    {                                                                                              \
-        STEP_TARGET, set, 4                                                                        \
-    }
-#define TARGET6(set)                                                                               \
-    {                                                                                              \
-        STEP_TARGET, set, 6                                                                        \
-    }
-#define STATE(bits)                                                                                \
-    {                                                                                              \
-        STEP_STATE, NULL, bits                                                                     \
-    }
-#define NEW         NF_CT_STATE_BIT(IP_CT_NEW)
-#define ESTABLISHED NF_CT_STATE_BIT(IP_CT_ESTABLISHED)
-#define RELATED     NF_CT_STATE_BIT(IP_CT_RELATED)
-#define REPLY                                                                                      \
-    {                                                                                              \
-        STEP_REPLY, NULL, 0                                                                        \
-    }
-#define STUN                                                                                       \
-    {                                                                                              \
-        STEP_STUN, NULL, 0                                                                         \
-    }
-#define DTLS                                                                                       \
-    {                                                                                              \
-        STEP_DTLS, NULL, 0                                                                         \
-    }
-#define RTP                                                                                        \
-    {                                                                                              \
-        STEP_RTP, NULL, 0                                                                          \
-    }
-#define LIMIT4                                                                                     \
-    {                                                                                              \
-        STEP_CLIENT_LIMIT, NULL, 4                                                                 \
-    }
-#define LIMIT6                                                                                     \
-    {                                                                                              \
-        STEP_CLIENT_LIMIT, NULL, 6                                                                 \
-    }
-#define COUNT(name)                                                                                \
-    {                                                                                              \
-        STEP_COUNT, name, 0                                                                        \
-    }
-#define COUNT_MEDIA                                                                                \
-    {                                                                                              \
-        STEP_COUNT_MEDIA, NULL, 0                                                                  \
-    }
-#define CALL4                                                                                      \
-    {                                                                                              \
-        STEP_CALL, NULL, 4                                                                         \
-    }
-#define CALL6                                                                                      \
-    {                                                                                              \
-        STEP_CALL, NULL, 6                                                                         \
-    }
-#define ACCEPT                                                                                     \
-    {                                                                                              \
-        STEP_VERDICT, NULL, NF_ACCEPT                                                              \
-    }
-#define DROP                                                                                       \
-    {                                                                                              \
-        STEP_VERDICT, NULL, NF_DROP                                                                \
-    }
-#define RETURN                                                                                     \
-    {                                                                                              \
-        STEP_VERDICT, NULL, (uint32_t)NFT_RETURN                                                   \
-    }
-#define JUMP(chain)                                                                                \
-    {                                                                                              \
-        STEP_JUMP, chain, 0                                                                        \
-    }
-#define GOTO(chain)                                                                                \
-    {                                                                                              \
-        STEP_GOTO, chain, 0                                                                        \
-    }
-#define INTERCEPT4                                                                                 \
-    {                                                                                              \
-        STEP_INTERCEPT, NULL, 4                                                                    \
-    }
-#define INTERCEPT6                                                                                 \
-    {                                                                                              \
-        STEP_INTERCEPT, NULL, 6                                                                    \
-    }
-#define RESOLVE4                                                                                   \
-    {                                                                                              \
-        STEP_RESOLVER, NULL, 4                                                                     \
-    }
-#define RESOLVE6                                                                                   \
-    {                                                                                              \
-        STEP_RESOLVER, NULL, 6                                                                     \
-    }
-#define RESET                                                                                      \
-    {                                                                                              \
-        STEP_RESET, NULL, 0                                                                        \
-    }
-#define UNREACHABLE                                                                                \
-    {                                                                                              \
-        STEP_REJECT, NULL, NFT_REJECT_ICMPX_PORT_UNREACH                                           \
-    }
-#define PROHIBITED                                                                                 \
-    {                                                                                              \
-        STEP_REJECT, NULL, NFT_REJECT_ICMPX_ADMIN_PROHIBITED                                       \
-    }
-
 struct wished_row {
     enum wish wish;
     struct rule_row row;
 };
 
 /* clang-format off */
+#define IPV4               {STEP_FAMILY, NULL, NFPROTO_IPV4}
+#define IPV6               {STEP_FAMILY, NULL, NFPROTO_IPV6}
+#define TCP                {STEP_PROTOCOL, NULL, IPPROTO_TCP}
+#define UDP                {STEP_PROTOCOL, NULL, IPPROTO_UDP}
+#define PORT(number)       {STEP_PORT, NULL, number}
+#define WEB                {STEP_PORT_IN, "web", 0}
+#define FROM(set)          {STEP_FROM, set, 0}
+#define NOT_FROM(set)      {STEP_NOT_FROM, set, 0}
+#define TO(set)            {STEP_TO, set, 0}
+#define ROUTED_TO(set)     {STEP_ROUTED_TO, set, 0}
+#define LOCAL              {STEP_LOCAL, NULL, 0}
+#define SOURCE4(set)       {STEP_SOURCE, set, 4}
+#define SOURCE6(set)       {STEP_SOURCE, set, 6}
+#define TARGET4(set)       {STEP_TARGET, set, 4}
+#define TARGET6(set)       {STEP_TARGET, set, 6}
+#define STATE(bits)        {STEP_STATE, NULL, bits}
+#define NEW                NF_CT_STATE_BIT(IP_CT_NEW)
+#define ESTABLISHED        NF_CT_STATE_BIT(IP_CT_ESTABLISHED)
+#define RELATED            NF_CT_STATE_BIT(IP_CT_RELATED)
+#define REPLY              {STEP_REPLY, NULL, 0}
+#define PROXY              {STEP_USER, NULL, 0}
+#define STUN               {STEP_STUN, NULL, 0}
+#define DTLS               {STEP_DTLS, NULL, 0}
+#define RTP                {STEP_RTP, NULL, 0}
+#define LIMIT4             {STEP_CLIENT_LIMIT, NULL, 4}
+#define LIMIT6             {STEP_CLIENT_LIMIT, NULL, 6}
+#define COUNT(name)        {STEP_COUNT, name, 0}
+#define COUNT_MEDIA        {STEP_COUNT_MEDIA, NULL, 0}
+#define CALL4              {STEP_CALL, NULL, 4}
+#define CALL6              {STEP_CALL, NULL, 6}
+#define ACCEPT             {STEP_VERDICT, NULL, NF_ACCEPT}
+#define DROP               {STEP_VERDICT, NULL, NF_DROP}
+#define RETURN             {STEP_VERDICT, NULL, (uint32_t)NFT_RETURN}
+#define JUMP(chain)        {STEP_JUMP, chain, 0}
+#define GOTO(chain)        {STEP_GOTO, chain, 0}
+#define INTERCEPT4         {STEP_INTERCEPT, NULL, 4}
+#define INTERCEPT6         {STEP_INTERCEPT, NULL, 6}
+#define RESOLVE4           {STEP_RESOLVER, NULL, 4}
+#define RESOLVE6           {STEP_RESOLVER, NULL, 6}
+#define RESET              {STEP_RESET, NULL, 0}
+#define UNREACHABLE        {STEP_REJECT, NULL, NFT_REJECT_ICMPX_PORT_UNREACH}
+#define PROHIBITED         {STEP_REJECT, NULL, NFT_REJECT_ICMPX_ADMIN_PROHIBITED}
+
 #define ROW(wish, chain, comment, ...) {wish, {chain, comment, {__VA_ARGS__}}}
 
 /*
@@ -241,6 +133,10 @@ static const struct wished_row rows[] = {
         IPV6, UDP, PORT(PORT_DNS), COUNT("dns-redirected"), RESOLVE6),
     ROW(RESOLVER6, "resolve", "DNS to elsewhere",
         IPV6, TCP, PORT(PORT_DNS), COUNT("dns-redirected"), RESOLVE6),
+
+    ROW(PROXY_APART, "proxied", "answers to a segment", STATE(ESTABLISHED), REPLY, ACCEPT),
+    ROW(PROXY_APART, "proxied", "a segment: not through the proxy either",
+        TO("segments"), TCP, PROXY, COUNT("segments"), RESET),
 
     ROW(ALWAYS, "forward", "media under way",
         STATE(ESTABLISHED | RELATED), COUNT_MEDIA, GOTO("media")),
@@ -329,6 +225,8 @@ static bool is_wanted(enum wish wish, const struct configuration *configuration,
         return facts->listener6 != NULL;
     case SEGMENTS:
         return configuration->segment_count > 0;
+    case PROXY_APART:
+        return configuration->segment_count > 0 && facts->proxy_user != 0;
     case REDIRECT:
         return redirect;
     case RESOLVER4:
@@ -347,9 +245,20 @@ static bool is_wanted(enum wish wish, const struct configuration *configuration,
     return true;
 }
 
+/* 0 when the workers run as whoever started the daemon. */
+static uint32_t find_proxy_user(const struct configuration *configuration)
+{
+    const struct passwd *user = NULL;
+
+    if (geteuid() == 0 && configuration->separate_users)
+        user = getpwnam(role_find(ROLE_WORKER)->user);
+    return user == NULL ? 0 : user->pw_uid;
+}
+
 static void find_facts(const struct configuration *configuration, struct ruleset_facts *facts)
 {
     *facts = (struct ruleset_facts){.mark = configuration->mark,
+                                    .proxy_user = find_proxy_user(configuration),
                                     .limit = configuration->intercepted_per_client};
     for (size_t i = 0; i < configuration->listener_count; i++) {
         const struct listener_options *listener = &configuration->listeners[i];

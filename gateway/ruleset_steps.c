@@ -330,7 +330,8 @@ static bool add_port(struct nftnl_rule *rule)
     return add_payload_to(rule, NFT_REG_1, NFT_PAYLOAD_TRANSPORT_HEADER, 2, sizeof(uint16_t));
 }
 
-static bool add_match(struct nftnl_rule *rule, const struct step *step)
+static bool add_match(struct nftnl_rule *rule, const struct step *step,
+                      const struct ruleset_facts *facts)
 {
     const uint8_t byte = (uint8_t)step->number, reply = IP_CT_DIR_REPLY;
     const uint16_t port = htons((uint16_t)step->number);
@@ -364,6 +365,9 @@ static bool add_match(struct nftnl_rule *rule, const struct step *step)
     case STEP_REPLY:
         return add_connection(rule, NFT_REG_1, NFT_CT_DIRECTION, -1) &&
                add_equal(rule, &reply, sizeof(reply));
+    case STEP_USER:
+        return add_meta(rule, NFT_META_SKUID) &&
+               add_equal(rule, &facts->proxy_user, sizeof(facts->proxy_user));
     case STEP_STUN:
         return add_stun(rule);
     case STEP_DTLS:
@@ -404,7 +408,7 @@ static bool add_step(struct nftnl_rule *rule, const struct step *step,
     case STEP_REJECT:
         return add_reject(rule, NFT_REJECT_ICMPX_UNREACH, (uint8_t)step->number);
     default:
-        return add_match(rule, step);
+        return add_match(rule, step, facts);
     }
 }
 

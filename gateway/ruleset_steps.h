@@ -26,6 +26,7 @@ enum step_kind {
     STEP_TARGET,    /* name: the same of destinations */
     STEP_STATE,     /* number: bits of the connection's state, one is enough */
     STEP_REPLY,     /* in the direction of answers */
+    STEP_USER,      /* of this machine, from a process of the proxy's user */
     STEP_STUN,      /* how a UDP packet begins */
     STEP_DTLS,
     STEP_RTP,
@@ -62,6 +63,7 @@ struct ruleset_facts {
     const struct sockaddr_in6 *listener6;
     const struct address *dns4, *dns6; /* where other plain DNS goes; neither: this machine */
     uint32_t mark;
+    uint32_t proxy_user; /* whom the workers run as; 0: as root, like everything else */
     unsigned limit;
     char limit4[RULESET_NAME], limit6[RULESET_NAME];
 };

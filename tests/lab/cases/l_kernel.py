@@ -14,7 +14,7 @@ import time
 from case import call, case, check, equal, reached
 from echo import Echo, Stream, attempt
 from gateway import SERVICES
-from network import CLIENTS, origin4, origin6
+from network import CLIENTS, GATEWAY_LAN4, origin4, origin6
 from origins import DNS_NUMBER
 from processes import wait_for
 
@@ -304,6 +304,12 @@ def segments_are_apart(lab):
                     equal(attempt(lab, "medical", kind, CLIENTS["clinician"][family], 5000)[0], "refused")
         check(counter(lab, "segments")["packets"] >= 10)
         equal(counter(lab, "intercepted")["packets"], 0)
+        if lab.gateway.defaults()["process"]["separate-users"]:
+            with Echo(lab, "medical", MEDICAL[0], 80, kinds=("tcp",)) as echo:
+                answer = lab.curl("phone", "--proxy", "http://%s:8080" % GATEWAY_LAN4,
+                                  "http://%s/" % MEDICAL[0])
+                check(answer.status >= 400 or answer.exit != 0, answer)
+                equal(echo.seen, [], "through the proxy")
 
 
 @case({**APART, 'permit "dicom"': {"from": [CLIENTS["clinician"][0], CLIENTS["clinician"][1]],
