@@ -12,6 +12,8 @@
 #include "gateway/configuration.h"
 #include "gateway/message.h"
 
+#define WORKER_USER "_sekisho-worker" /* the kernel's rules know the proxy by it */
+
 /* What every child process knows of itself. */
 struct child {
     enum role role;

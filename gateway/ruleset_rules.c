@@ -22,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "gateway/child.h"
+#include "gateway/process.h"
 #include "gateway/ruleset_steps.h"
 
 #define PORT_DNS          53
@@ -251,7 +251,7 @@ static uint32_t find_proxy_user(const struct configuration *configuration)
     const struct passwd *user = NULL;
 
     if (geteuid() == 0 && configuration->separate_users)
-        user = getpwnam(role_find(ROLE_WORKER)->user);
+        user = getpwnam(WORKER_USER);
     return user == NULL ? 0 : user->pw_uid;
 }
 

@@ -503,7 +503,7 @@ static void worker_stop(struct child *child)
 }
 
 const struct role_operations worker_operations = {
-    .user = "_sekisho-worker",
+    .user = WORKER_USER,
     .prepare = worker_prepare,
     .start = worker_start,
     .peer = worker_peer,
