@@ -181,8 +181,6 @@ static const char *const warnings[][2] = {
      "1: warning: service \"a\": media-hosts have no effect"},
     {"service \"a\" { media-tcp = {440-450} networks = {10.0.0.1} }",
      "1: warning: service \"a\": TCP ports 80 and 443 meet the proxy"},
-    {"process { separate-users = no }\nsegment \"a\" { interfaces = {b} }",
-     "2: warning: segment \"a\": the proxy can still reach it"},
     {"bypass \"a\" { zones = {a.jp} }",
      "1: warning: bypass \"a\": zones have no effect without resolvers"},
     {"network { bypass = {a} }\nbypass \"a\" { }", "2: warning: bypass \"a\": no networks"},
