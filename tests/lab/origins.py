@@ -52,6 +52,8 @@ HOSTS = {
     "closing.example-clinic.jp": (81, "python", "closing"),
     "hostile.example-clinic.jp": (82, "python", "hostile"),
     "changing.example-clinic.jp": (86, "openssl", "started by the cases that need it"),
+    "shared.example-clinic.jp": (84, "nginx", "files"),  # TOGETHER with the next one
+    "apart.example-clinic.jp": (84, "nginx", "files"),
     "streams.example-clinic.jp": (83, "nghttpd", "started by the cases that need it"),
 }
 BAD_CERTIFICATES = {
@@ -61,7 +63,8 @@ BAD_CERTIFICATES = {
     "self.example-clinic.jp": lambda c: c.self_signed("self.example-clinic.jp"),
 }
 BELOW = {"evil.example.org"}  # every name below has the same addresses and certificate
-NUMBERS = [number for number, _, _ in HOSTS.values()] + [DNS_NUMBER]
+TOGETHER = ("shared.example-clinic.jp", "apart.example-clinic.jp")  # in one certificate
+NUMBERS = sorted({number for number, _, _ in HOSTS.values()} | {DNS_NUMBER})
 
 
 def address4(host):
@@ -266,8 +269,9 @@ class Origins:
         for host, (_, server, kind) in HOSTS.items():
             make = BAD_CERTIFICATES.get(host)
             names = [host] + ["*." + host] * (host in BELOW)
+            beside = [other for other in TOGETHER if host in TOGETHER and other != host]
             certificate, key = make(self.lab.certificates) if make else \
-                self.lab.certificates.good(*names)
+                self.lab.certificates.good(*names, *beside)
             if server == "nginx":
                 blocks.append(SERVER.format(
                     host=" ".join(names), ip4=address4(host), ip6=address6(host), certificate=certificate,

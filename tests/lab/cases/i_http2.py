@@ -13,7 +13,11 @@ import subprocess
 import time
 
 import case as cases
+from browser import Browser
 from case import CASES, NAVIGATE, Skip, call, check, equal, reached
+from firefox import Firefox
+from gateway import SERVICES
+from origins import TOGETHER
 from processes import wait_for
 from tlsclient import TlsClient
 
@@ -315,6 +319,65 @@ def a_reload_loses_no_stream(lab):
         equal(slow.wait(30), 0)
         with open(os.path.join(lab.folder, "slow"), "rb") as file:
             check(file.read() == lab.origins.big)
+
+
+# --- two names of one server ---
+
+# The second one is where a service keeps its attachments.
+APART = SERVICES.replace('attachments = {', 'attachments = { "%s",' % TOGETHER[1])
+
+# By an <img>, which goes with cookies: fetch() without them would be given a connection of its own.
+PICTURE = ("const picture = new Image(), done = arguments[1];"
+           "picture.onload = picture.onerror = e => done(e.type); picture.src = arguments[0];")
+
+
+def coalescing(lab, kind):
+    """
+    A page of one name loads something of the other, which has the same address and stands in the same
+    certificate. The connections on which the origin saw each of them, and the browser's own words.
+    """
+    page, other = TOGETHER
+    with lab.origins.speaking_http2(), kind(lab, "clinician") as browser:
+        equal(browser.get("https://%s/" % page), None)
+        equal(browser.protocol(), "h2")
+        said = [browser.run(PICTURE, "https://%s/logo.png?%d" % (other, n)) for n in range(2)]
+        equal(browser.fetch("/plain.txt"), "200 basic 11")
+    return [{r["connection"] for r in lab.origins.requests(name)} for name in TOGETHER], said
+
+
+def shared_by(lab, kind):
+    (first, second), said = coalescing(lab, kind)
+    equal(said, ["load"] * 2)
+    check(second and second <= first, "the browser does not put both on one connection", first, second)
+
+
+def judged_apart(lab, kind):
+    """Through the gateway the second name has a connection of its own, and meets its own policy."""
+    (first, second), said = coalescing(lab, kind)
+    check(first and not second, first, second)
+    lab.collector.wait(event="block", reason="chat-attachment", host=TOGETHER[1])
+    equal(said, ["error"] * 2)
+    check(not lab.collector.records(reason="misdirected"), "no connection was used for both")
+
+
+@case(gateway=False)
+def chromium_shares_a_connection(lab):
+    shared_by(lab, Browser)
+
+
+@case(gateway=False)
+def firefox_shares_a_connection(lab):
+    shared_by(lab, Firefox)
+
+
+@case({}, APART)
+def chromium_names_are_judged_apart(lab):
+    judged_apart(lab, Browser)
+
+
+@case({}, APART)
+def firefox_names_are_judged_apart(lab):
+    judged_apart(lab, Firefox)
 
 
 _register_again()
