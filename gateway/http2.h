@@ -188,8 +188,8 @@ struct http2_options {
     uint32_t stream_window;     /* bytes */
     uint32_t connection_window;
     bool connect_protocol;         /* extended CONNECT is allowed from the start, toward a client */
-    struct http2_allowance resets; /* streams that the client resets, or makes us reset; and heads
-                                      that come for such a stream, from either peer */
+    struct http2_allowance resets; /* streams that the client resets, or makes us reset; and
+                                      its heads on a stream that is over */
     struct http2_allowance nothing; /* frames that carry no part of a message */
     http2_handler *handler;
     void *context;

@@ -89,7 +89,9 @@ static enum http2_error frame_check(struct http2 *connection, const uint8_t head
         return HTTP2_ERROR_FRAME_FLOOD;
     if (carries_nothing(type, head[4], size) && !bucket_take(&connection->nothing, connection->now))
         return HTTP2_ERROR_FRAME_FLOOD;
-    if (is_stray(connection, type, of_stream) && !bucket_take(&connection->resets, connection->now))
+    /* An origin's answers to what was taken back are more, and are no fault. */
+    struct http2_bucket *strays = connection->server ? &connection->resets : &connection->nothing;
+    if (is_stray(connection, type, of_stream) && !bucket_take(strays, connection->now))
         return HTTP2_ERROR_FRAME_FLOOD;
     return HTTP2_ERROR_NONE;
 }

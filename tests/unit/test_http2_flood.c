@@ -300,13 +300,49 @@ static void test_interim_flood(void **state)
     recorder_clear(&recorder);
 }
 
+/* An origin that answers what was taken back meanwhile: much is borne, but not without end. */
+static void test_answers_to_what_was_taken_back(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned heads, errors;
+    } ROWS[] = {{90, 0}, {110, 1}};
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        struct recorder recorder = {0};
+        struct http2_options options = small_options();
+        options.resets = (struct http2_allowance){.burst = 10, .rate = 1};
+        options.nothing = (struct http2_allowance){.burst = 100, .rate = 10};
+        struct http2 *client = recorded_new(false, options, &recorder);
+        struct evbuffer *bytes = bytes_new(false), *out = evbuffer_new();
+        struct http2_head head = request_head("GET", true);
+        struct http2_stream *stream = http2_send_request(client, &head, NULL);
+        http2_pull(client, out, 65536);
+        http2_release_stream(stream, HTTP2_CANCEL);
+        http2_pull(client, out, 65536);
+        for (unsigned head_count = 0; head_count < ROWS[i].heads; head_count++)
+            headers_add(bytes, END_HEADERS, 1, ":status=200\n");
+        feed(client, bytes, 0, 0);
+        assert_int_equal(recorder.errors, ROWS[i].errors);
+        assert_int_equal(recorder.heads, 0);
+        evbuffer_free(bytes);
+        evbuffer_free(out);
+        http2_free(client);
+        recorder_clear(&recorder);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frame_floods),       cmocka_unit_test(test_answer_floods),
-        cmocka_unit_test(test_reset_floods),       cmocka_unit_test(test_unread_refusals),
-        cmocka_unit_test(test_continuation_flood), cmocka_unit_test(test_compression_bomb),
-        cmocka_unit_test(test_interim_flood),      cmocka_unit_test(test_stray_heads),
+        cmocka_unit_test(test_frame_floods),
+        cmocka_unit_test(test_answer_floods),
+        cmocka_unit_test(test_reset_floods),
+        cmocka_unit_test(test_unread_refusals),
+        cmocka_unit_test(test_continuation_flood),
+        cmocka_unit_test(test_compression_bomb),
+        cmocka_unit_test(test_interim_flood),
+        cmocka_unit_test(test_stray_heads),
+        cmocka_unit_test(test_answers_to_what_was_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,7 +54,8 @@ AGAIN = [
     "c_consultation.phone_elsewhere_on_the_lan_is_blocked_too",
     "c_consultation.firefox_elsewhere_on_the_lan_is_blocked_too", "c_consultation.linger_ends",
     "c_consultation.release_of_an_incident", "c_consultation.release_of_a_denied_host",
-    "d_connections.old_protocol_versions",
+    "d_connections.old_protocol_versions", "g_review.observed_and_not_stopped",
+    "h_review.call_that_begins_without_a_registry",
 ]
 
 
@@ -74,7 +75,7 @@ def over_http2(function):
 def _register_again():
     for made in list(CASES):
         if made.name in AGAIN:
-            case(made.config, made.services, seconds=made.seconds)(over_http2(made.function))
+            case(made.config, made.services, seconds=made.seconds, deaths=made.deaths)(over_http2(made.function))
 
 
 def run_curl(lab, *words, client="clinician"):
