@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/configuration_parse.h"
+#include "gateway/dns.h"
 
 #define PORT_WEB  80
 #define PORT_WEBS 443
@@ -171,6 +172,14 @@ void reader_check_media(struct reader *reader, const struct service *service)
         reader_warning(reader, service->rule,
                        "service \"%s\": media ports have no effect without networks or media-hosts",
                        service->name);
+    for (size_t i = 0; i < hostset_count(service->media_hosts); i++) {
+        const struct hostset_entry *entry = hostset_at(service->media_hosts, i);
+        if (!dns_media_name(entry->pattern))
+            reader_warning(reader, entry->rule,
+                           "\"%s\" has no effect: dnsmasq knows names and all below them, but no "
+                           "addresses and no * within a name",
+                           entry->pattern);
+    }
     if (has_hosts && !has_ports && !service->quic)
         reader_warning(reader, service->rule,
                        "service \"%s\": media-hosts have no effect without media ports",

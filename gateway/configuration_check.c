@@ -173,11 +173,16 @@ static void fill_resolvers(struct reader *reader)
     c->resolver_count = parse_socket_address("127.0.0.1", 53, &c->resolvers[0]);
 }
 
-static bool is_here(const struct sockaddr_storage *address)
+/* This machine, or the resolver that the LAN may ask. */
+static bool is_here(const struct configuration *configuration,
+                    const struct sockaddr_storage *address)
 {
     struct address own;
 
     socket_address_read(address, &own, NULL);
+    for (size_t i = 0; i < configuration->dns_count; i++)
+        if (address_equal(&configuration->dns[i], &own))
+            return true;
     return own.family == 4 ? own.bytes[0] == 127 : address_is_local(&own);
 }
 
@@ -198,10 +203,11 @@ static void check_dns(struct reader *reader)
     if (!c->dns_file[0])
         return;
     for (size_t i = 0; i < c->resolver_count; i++)
-        if (!is_here(&c->resolvers[i])) {
-            reader_warning(reader, reader_rule_of(reader, SECTION_NETWORK, "resolvers"),
-                           "network.resolvers: not this machine's own: what the gateway finds for "
-                           "a name may differ from what dnsmasq tells the clients");
+        if (!is_here(c, &c->resolvers[i])) {
+            reader_warning(
+                reader, reader_rule_of(reader, SECTION_NETWORK, "resolvers"),
+                "network.resolvers: not the clients' own resolver: what the gateway finds for "
+                "a name may differ from what dnsmasq tells the clients");
             break;
         }
     if (c->dns_upstream_count == 0)

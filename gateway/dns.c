@@ -14,6 +14,7 @@
 
 #include "filters/hostname.h"
 #include "filters/memory.h"
+#include "gateway/ruleset_parts.h"
 
 /*
  * Canary names. Firefox asks the first before it uses DNS over HTTPS of its own accord, Apple's
@@ -178,6 +179,21 @@ static void write_sinks(struct writing *writing)
 
 /* --- the rest --- */
 
+const char *dns_media_name(const char *pattern)
+{
+    size_t offset;
+
+    switch (host_pattern_kind(span_of(pattern), &offset)) {
+    case PATTERN_EXACT:
+        return host_is_literal(span_of(pattern)) ? NULL : pattern;
+    case PATTERN_BELOW:
+    case PATTERN_WITHIN:
+        return pattern + offset;
+    default:
+        return NULL;
+    }
+}
+
 static void write_server(struct writing *writing, const char *zone,
                          const struct sockaddr_storage *address)
 {
@@ -206,6 +222,48 @@ static void write_upstream(struct writing *writing)
         write_server(writing, NULL, &configuration->dns_upstream[i]);
 }
 
+/* Closed networks answer for their own zones, and with private addresses. */
+static void write_zones(struct writing *writing)
+{
+    const struct configuration *configuration = writing->configuration;
+
+    for (size_t i = 0; i < configuration->bypasses_count; i++) {
+        const struct bypass *bypass = &configuration->bypasses[i];
+        if (!bypass->in_force || bypass->zone_count == 0 || bypass->resolver_count == 0)
+            continue;
+        evbuffer_add_printf(writing->out, "\n# The zones of bypass %s.\n", bypass->name);
+        for (size_t k = 0; k < bypass->zone_count; k++) {
+            for (size_t j = 0; j < bypass->resolver_count; j++)
+                write_server(writing, bypass->zones[k], &bypass->resolvers[j]);
+            evbuffer_add_printf(writing->out, "rebind-domain-ok=/%s/\n", bypass->zones[k]);
+        }
+    }
+}
+
+/* As they are answered, the addresses go into the sets by which media passes. */
+static void write_media_hosts(struct writing *writing)
+{
+    const struct policy *policy = &writing->configuration->policy;
+    char set4[RULESET_NAME], set6[RULESET_NAME];
+
+    for (size_t i = 0; i < policy->service_count; i++) {
+        const struct service *service = &policy->services[i];
+        if (hostset_count(service->media_hosts) == 0)
+            continue;
+        ruleset_name(set4, "names4", service->name);
+        ruleset_name(set6, "names6", service->name);
+        evbuffer_add_printf(writing->out, "\n# The media hosts of service %s.\n", service->name);
+        for (size_t k = 0; k < hostset_count(service->media_hosts); k++) {
+            const char *name = dns_media_name(hostset_at(service->media_hosts, k)->pattern);
+            if (name)
+                evbuffer_add_printf(writing->out,
+                                    "nftset=/%s/4#inet#" RULESET_TABLE "#%s,6#inet#" RULESET_TABLE
+                                    "#%s\n",
+                                    name, set4, set6);
+        }
+    }
+}
+
 void dns_write(const struct configuration *configuration, struct evbuffer *out)
 {
     struct writing writing = {
@@ -223,6 +281,8 @@ void dns_write(const struct configuration *configuration, struct evbuffer *out)
     for (size_t i = 0; i < sizeof(canaries) / sizeof(canaries[0]); i++)
         evbuffer_add_printf(out, "local=/%s/\n", canaries[i]);
     write_upstream(&writing);
+    write_zones(&writing);
+    write_media_hosts(&writing);
     write_sinks(&writing);
     hostset_free(writing.sunk);
     hostset_free(writing.exempt);

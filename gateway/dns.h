@@ -27,6 +27,12 @@ void dns_write(const struct configuration *configuration, struct evbuffer *out);
 bool dns_update(const struct configuration *configuration, const char *path, bool *changed,
                 char *error, size_t size);
 
+/*
+ * The name by which dnsmasq knows a pattern of media-hosts, borrowed from it, or NULL when it has
+ * none: its sets take a name and all below it, nothing narrower.
+ */
+const char *dns_media_name(const char *pattern);
+
 /* True for an address of the sink. */
 bool dns_is_sink(const struct configuration *configuration, const struct address *address);
 

@@ -135,6 +135,39 @@ static void test_upstream(void **state)
                 LINES("server=/"));
 }
 
+static void test_zones(void **state)
+{
+    (void)state;
+    check_lines("policy { " NO_LISTS " }\nnetwork { bypass = {\"closed\"} }\n"
+                "bypass \"closed\" { networks = {\"198.51.100.0/24\"}\n"
+                "  zones = {\"Onshi.example\", \"100.51.198.in-addr.arpa\"}\n"
+                "  resolvers = {\"198.51.100.53\", \"[2001:db8::53]:5353\"} }\n"
+                "bypass \"idle\" { networks = {\"192.0.2.0/24\"} zones = {\"idle.example\"}\n"
+                "  resolvers = {\"192.0.2.53\"} }\n",
+                LINES("server=/onshi.example/198.51.100.53#53",
+                      "server=/onshi.example/2001:db8::53#5353", "rebind-domain-ok=/onshi.example/",
+                      "server=/100.51.198.in-addr.arpa/198.51.100.53#53"),
+                LINES("idle"));
+}
+
+static void test_media_hosts(void **state)
+{
+    (void)state;
+    check_lines("policy { " NO_LISTS " }\n"
+                "service \"my-call_1\" { reviewed = \"2026-01-01\" media-udp = {\"3478\"}\n"
+                "  media-hosts = {\"turn.call.example\", \"*.media.example\", \".in.example\",\n"
+                "                 \"us*.turn.example\", \"192.0.2.1\"} }\n",
+                LINES("nftset=/turn.call.example/4#inet#sekisho#names4_my-call_1,"
+                      "6#inet#sekisho#names6_my-call_1",
+                      "nftset=/media.example/4#inet#sekisho#names4_my-call_1,"
+                      "6#inet#sekisho#names6_my-call_1",
+                      "nftset=/in.example/4#inet#sekisho#names4_my-call_1,"
+                      "6#inet#sekisho#names6_my-call_1"),
+                LINES("us*", "192.0.2.1/", "us.turn"));
+    assert_non_null(strstr(reports, "t.conf:4: warning: \"us*.turn.example\" has no effect"));
+    assert_non_null(strstr(reports, "t.conf:4: warning: \"192.0.2.1\" has no effect"));
+}
+
 /* --- the file --- */
 
 static void test_file(void **state)
@@ -196,7 +229,7 @@ static void test_reports(void **state)
     check_report("network { dns-sink = {\"127.0.0.1\", \"100::1\"} }\n", false, "not local ones");
     check_report("network { dns-file = \"d.conf\" resolvers = {\"127.0.0.1\", \"203.0.113.5\"}\n"
                  "dns-upstream = {\"203.0.113.5\"} }\n",
-                 true, "t.conf:1: warning: network.resolvers: not this machine's own");
+                 true, "t.conf:1: warning: network.resolvers: not the clients' own resolver");
     check_report("network { dns-file = \"d.conf\" resolvers = {\"127.0.0.1\"} }\n", true,
                  "t.conf:1: warning: network.dns-upstream is missing");
     check_report("network { dns-file = \"d.conf\" resolvers = {\"127.0.0.1:5353\", \"[::1]:53\"}\n"
@@ -208,9 +241,10 @@ static void test_reports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fixed),      cmocka_unit_test(test_sinks),
-        cmocka_unit_test(test_exemptions), cmocka_unit_test(test_attachments),
-        cmocka_unit_test(test_upstream),   cmocka_unit_test(test_file),
+        cmocka_unit_test(test_fixed),       cmocka_unit_test(test_sinks),
+        cmocka_unit_test(test_exemptions),  cmocka_unit_test(test_attachments),
+        cmocka_unit_test(test_upstream),    cmocka_unit_test(test_zones),
+        cmocka_unit_test(test_media_hosts), cmocka_unit_test(test_file),
         cmocka_unit_test(test_reports),
     };
 

@@ -10,7 +10,7 @@ import subprocess
 from case import NAVIGATE, blocked, call, case, check, equal, not_reached, reached
 from gateway import REPOSITORY
 from names import A, AAAA, HTTPS, NXDOMAIN, SINK4, SINK6, SVCB, UPSTREAM, Resolver, ask
-from network import GATEWAY_LAN6
+from network import GATEWAY_LAN4, GATEWAY_LAN6, GATEWAY_WAN4
 from processes import wait_for
 
 PATIENT = "www.patient-link.example"
@@ -150,7 +150,8 @@ def dns_file(lab):
 
 def with_resolver(lab, changes=None, **options):
     """The gateway runs and has written the file; dnsmasq is not there yet."""
-    network = {"resolvers": ["127.0.0.1"], "dns-upstream": [UPSTREAM], "dns-file": dns_file(lab)}
+    network = {"resolvers": ["127.0.0.1"], "dns-upstream": [UPSTREAM], "dns-file": dns_file(lab),
+               "dns": None}
     if os.path.exists(dns_file(lab)):
         os.unlink(dns_file(lab))
     lab.gateway.configure({"network": network, **(changes or {})}, **options)
@@ -227,8 +228,9 @@ def answers_agree(lab):
         status, _, text = lab.gateway.sekisho("check", check=False)
         equal(status, 0, text)
         check("network.resolvers" not in text, text)
-        lab.gateway.configure({"network": {"dns-upstream": [UPSTREAM], "dns-file": dns_file(lab)}})
-        check("warning: network.resolvers: not this machine's own" in
+        lab.gateway.configure({"network": {"dns-upstream": [UPSTREAM], "dns-file": dns_file(lab),
+                                           "dns": [GATEWAY_LAN4]}})
+        check("warning: network.resolvers: not the clients' own resolver" in
               lab.gateway.sekisho("check", check=False)[2])
 
 
@@ -254,6 +256,63 @@ def file_follows_the_configuration(lab):
         check("changed, restart dnsmasq" in said, said)
         with open(dns_file(lab), encoding="utf-8") as file:
             equal(lab.gateway.sekisho("dns-config"), file.read())
+
+
+CLOSED = "198.51.100.0/24"
+MEDIA = """
+service "calls" {
+    media-hosts = { "%s", "*.other.example" }
+    media-udp = { "3478" }
+    reviewed = "2026-11-01"
+}
+""" % EHR
+
+
+@case({"network": {"bypass": ["closed"], "resolvers": ["127.0.0.1"], "dns-upstream": [UPSTREAM]},
+       'bypass "closed"': {"networks": [CLOSED], "zones": ["onshi.test"],
+                           "resolvers": [GATEWAY_WAN4 + ":5353"]}}, start=False)
+def zones_of_a_closed_network(lab):
+    """They are asked of its own resolver, and may lead to private addresses."""
+    path = os.path.join(lab.gateway.folder, "closed-dnsmasq.conf")
+    with open(path, "w", encoding="ascii") as file:
+        file.write("no-resolv\nno-hosts\nbind-interfaces\nuser=root\ngroup=root\npid-file=\nno-daemon\n"
+                   "port=5353\nlisten-address=%s\nhost-record=karte.onshi.test,10.9.8.7\n" % GATEWAY_WAN4)
+    closed = lab.processes.start("gateway", "closed-dnsmasq", ["dnsmasq", "-C", path])
+    lab.gateway.sekisho("dns-config", "--output", dns_file(lab))
+    try:
+        with Resolver(lab, dns_file(lab)):
+            wait_for(lambda: ask(lab, "karte.onshi.test")[1] == ["10.9.8.7"], 10, closed.output)
+            equal(ask(lab, EHR)[1], [lab.address(EHR)])
+    finally:
+        closed.stop()
+        lab.processes.forget(closed)
+
+
+@case(start=False)
+def media_hosts_fill_the_kernel_s_sets(lab):
+    """The address that a client is told is open for media before the client has the answer."""
+    with with_resolver(lab, services=MEDIA):
+        def listed():
+            return [lab.network.run("gateway", "nft", "list", "set", "inet", "sekisho",
+                                    "names%d_calls" % family) for family in (4, 6)]
+        check(lab.address(EHR) not in listed()[0], listed())
+        for kind, family, answer in ((A, 4, listed), (AAAA, 6, listed)):
+            equal(ask(lab, EHR, kind)[1], [lab.address(EHR, family)])
+            check(lab.address(EHR, family) in answer()[family == 6], answer())
+        ask(lab, PATIENT)
+        check(lab.address(PATIENT) not in listed()[0], listed())
+
+
+@case(start=False)
+def clients_with_another_resolver_are_led_here(lab):
+    """Their plain DNS comes to the gateway's own: what it asks and answers holds for them too."""
+    with with_resolver(lab):
+        equal(ask(lab, "bit.ly", server=UPSTREAM)[1], [SINK4])
+        answer = lab.curl("clinician", "-4", *NAVIGATE, "https://bit.ly/x")
+        record = blocked(lab, answer, "denied-destination")
+        equal(record["dst"], SINK4 + ":443")
+        reached(lab, lab.curl("clinician", "https://%s/" % EHR))
+        equal(lab.collector.records(event="mismatch"), [])
 
 
 # --- names asked over HTTPS ---
