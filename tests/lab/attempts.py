@@ -73,15 +73,16 @@ def _said(function):
         return "%s after %.0f ms" % (name, (time.monotonic() - began) * 1000)
 
 
-def connect_then(data):
-    """By the explicit proxy, as for a site on 443; then something else."""
+def connect_then(target, data):
+    """By the explicit proxy to that host and port; then these bytes, whatever they are."""
     def say(lab):
         with contextlib.closing(lab.network.connect(CLIENT, GATEWAY_LAN4, 8080, PATIENCE)) as sock:
-            sock.sendall(("CONNECT %s:443 HTTP/1.1\r\nHost: %s:443\r\n\r\n" % (EVIL, EVIL)).encode())
-            if b" 200 " not in sock.recv(200):
-                return "not connected"
+            sock.sendall(("CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (target, target)).encode())
+            answer = sock.recv(200)
+            if b" 200 " not in answer:
+                return "HTTP %s" % answer.split(b" ")[1].decode()
             sock.sendall(data)
-            return _answered(sock.recv(200))
+            return _record(sock.recv(200))
     return lambda lab: _said(lambda: say(lab))
 
 
@@ -151,6 +152,12 @@ def ping(text):
 
 # --- TLS ---
 
+def _record(answer):
+    if answer[:1] == b"\x15":
+        return "TLS alert %d" % answer[6]
+    return "ServerHello" if answer[:1] == b"\x16" else _answered(answer)
+
+
 def edited(hello, edit):
     """A ClientHello whose list of extensions [(type, body)] was changed."""
     body = hello[9:]
@@ -208,10 +215,7 @@ def hello(name, edit=None, address=None, alpn=("http/1.1",), then=b""):
         sock = lab.network.connect(CLIENT, address or E4, 443, PATIENCE)
         with contextlib.closing(sock):
             sock.sendall((edited(first, edit) if edit else first) + then)
-            answer = sock.recv(100)
-        if answer[:1] == b"\x15":
-            return "TLS alert %d" % answer[6]
-        return "ServerHello" if answer[:1] == b"\x16" else _answered(answer)
+            return _record(sock.recv(100))
     return lambda lab: _said(lambda: say(lab))
 
 

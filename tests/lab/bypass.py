@@ -167,7 +167,7 @@ def try_one(lab, trap, attempt):
     faults = []
     if DEGREES.index(far) > DEGREES.index(attempt.far):
         faults.append("the far side saw %s: %s" % (far, words))
-    elif attempt.far == REQUEST and far != REQUEST:
+    elif attempt.far in (REQUEST, PACKETS) and far != attempt.far:
         faults.append("the far side was to see %s, it saw %s" % (attempt.far, far))
     said = ""
     if attempt.record is KERNEL:

