@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "filters/memory.h"
@@ -84,11 +85,19 @@ static int drop_privileges(const struct child *child, const char *user)
             return -1;
         }
     }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
         log_warn("prctl");
         return -1;
     }
     return 0;
+}
+
+static int shut_in(const struct child *child, const struct role_operations *operations)
+{
+    const char *folder = operations->folder != NULL ? operations->folder(child) : NULL;
+
+    tzset(); /* reads a file */
+    return sandbox_enter(operations->sandbox, &folder, folder != NULL ? 1 : 0);
 }
 
 static void drain(struct child *child)
@@ -165,7 +174,7 @@ void child_main(enum role role, unsigned slot, const struct configuration *confi
         fatal("no event loop");
     if (operations->prepare != NULL && operations->prepare(&child) != 0)
         exit(1);
-    if (drop_privileges(&child, operations->user) != 0)
+    if (drop_privileges(&child, operations->user) != 0 || shut_in(&child, operations) != 0)
         exit(1);
     child.parent = link_new(child.base, parent, on_parent_message, &child);
     struct event *terminate = evsignal_new(child.base, SIGTERM, on_terminate, &child);

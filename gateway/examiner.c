@@ -16,6 +16,7 @@
 #include "gateway/deadline.h"
 #include "gateway/examiner_work.h"
 #include "gateway/log.h"
+#include "gateway/qrcode.h"
 #include "gateway/process.h"
 
 #define MILLISECONDS 1000
@@ -342,6 +343,13 @@ static void receive(void *context, struct link *link, enum message_type type, co
 
 /* --- the role --- */
 
+static int examiner_prepare(struct child *child)
+{
+    (void)child;
+    qrcode_prepare();
+    return 0;
+}
+
 static int examiner_start(struct child *child)
 {
     struct examiner *examiner = memory_allocate(1, sizeof(*examiner));
@@ -397,6 +405,8 @@ static void examiner_stop(struct child *child)
 
 const struct role_operations examiner_operations = {
     .user = "_sekisho-examiner",
+    .sandbox = SANDBOX_EXAMINER,
+    .prepare = examiner_prepare,
     .start = examiner_start,
     .peer = examiner_peer,
     .drain = examiner_drain,

@@ -16,6 +16,7 @@
 
 #include "gateway/picture.h"
 #include "gateway/qrcode.h"
+#include "gateway/sandbox.h"
 
 #define ANSWER_FD  3 /* the one descriptor after standard error */
 #define ANSWER_END UINT32_MAX
@@ -56,7 +57,8 @@ static bool shut_in(int answer, pid_t examiner)
         return false;
     if (answer != ANSWER_FD && dup2(answer, ANSWER_FD) < 0)
         return false;
-    return close_range(ANSWER_FD + 1, ~0U, 0) == 0 && set_limits();
+    return close_range(ANSWER_FD + 1, ~0U, 0) == 0 && set_limits() &&
+           sandbox_enter(SANDBOX_WORK, NULL, 0) == 0;
 }
 
 static void write_all(const void *bytes, size_t size)

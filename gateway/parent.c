@@ -210,6 +210,8 @@ int parent_run(const struct daemon_options *options)
     if (parent.base == NULL)
         fatal("no event loop");
     add_events();
+    if (sandbox_weakness() != NULL)
+        log_warnx("the processes are less confined than they should be: %s", sandbox_weakness());
     generation_start();
     event_base_dispatch(parent.base);
     end_all();

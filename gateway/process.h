@@ -11,6 +11,7 @@
 
 #include "gateway/configuration.h"
 #include "gateway/message.h"
+#include "gateway/sandbox.h"
 
 #define WORKER_USER "_sekisho-worker" /* the kernel's rules know the proxy by it */
 
@@ -29,8 +30,11 @@ struct child {
 /* One row of the role table. Every function may be NULL. */
 struct role_operations {
     const char *user; /* that it runs as when started by root */
+    enum sandbox sandbox;
     /* Before privileges are dropped: open what needs them. 0, or -1 after logging. */
     int (*prepare)(struct child *child);
+    /* The one folder whose files it may still open and change once it is shut in. */
+    const char *(*folder)(const struct child *child);
     /* After. 0, or -1 after logging. child_ready() is called by the role, here or later. */
     int (*start)(struct child *child);
     /* A socket to a peer came; it belongs to the callee. */

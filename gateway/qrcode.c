@@ -2,6 +2,8 @@
 /* QR codes: the forms in which a picture is tried, and ZBar. See qrcode.h. */
 #include "gateway/qrcode.h"
 
+#include <iconv.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +36,20 @@ static const struct form {
     {1, 3, false, true, 16u << 10, PIXELS_ALL}, /* strong noise */
     {3, 1, false, true, 0, 1u << 16},
 };
+
+void qrcode_prepare(void)
+{
+    static const char *const names[] = {"CP437", "SJIS", "BIG-5", "UTF-8"};
+    char part[16];
+
+    /* Never closed: what is open stays loaded, for the processes that are forked too. */
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        iconv_open("UTF-8", names[i]);
+    for (int i = 1; i <= 16; i++) {
+        snprintf(part, sizeof(part), "ISO8859-%d", i);
+        iconv_open("UTF-8", part);
+    }
+}
 
 struct search {
     const struct picture *picture;

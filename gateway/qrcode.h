@@ -21,6 +21,12 @@
  */
 typedef void qrcode_callback(void *context, struct span text);
 
+/*
+ * Once, in a process that can still open files: ZBar converts what is in a code by iconv(3), whose
+ * tables are files. Without them a code in such an encoding is read as the bytes that it has.
+ */
+void qrcode_prepare(void);
+
 /* Looks for codes. The number of different texts, at most QRCODE_TEXTS_MAX. */
 unsigned qrcode_read(const struct picture *picture, qrcode_callback *found, void *context);
 

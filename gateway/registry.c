@@ -34,6 +34,7 @@
 struct registry_process {
     struct registry *registry;
     int control_fd;
+    char *folder; /* the registry's own */
     char *store_path;
     struct event *draining;
     unsigned turns;
@@ -105,14 +106,10 @@ static char *make_state_folder(const struct configuration *configuration)
  * words, and both would give out the same numbers. The lock is on the folder and ends with the
  * process.
  */
-static void lock_state_folder(const char *store_path)
+static void lock_folder(const char *folder)
 {
     static const struct timespec turn = {0, LOCK_TURN * 1000 * 1000};
-    char *folder = memory_string(store_path);
-    int fd;
-
-    *strrchr(folder, '/') = '\0';
-    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int waited = 0; fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOCK_TURN) {
         if (errno != EWOULDBLOCK || waited >= LOCK_PATIENCE) {
             log_warn("%s: another registry may still use it", folder);
@@ -120,7 +117,13 @@ static void lock_state_folder(const char *store_path)
         }
         nanosleep(&turn, NULL);
     }
-    free(folder);
+}
+
+static const char *folder(const struct child *child)
+{
+    const struct registry_process *process = child->state;
+
+    return process->folder;
 }
 
 static int prepare(struct child *child)
@@ -130,7 +133,9 @@ static int prepare(struct child *child)
     char error[512];
 
     process->store_path = make_state_folder(configuration);
-    lock_state_folder(process->store_path);
+    process->folder = memory_string(process->store_path);
+    *strrchr(process->folder, '/') = '\0';
+    lock_folder(process->folder);
     process->control_fd = control_open_socket(configuration->control_socket,
                                               configuration->control_group, error, sizeof(error));
     if (process->control_fd < 0)
@@ -269,13 +274,16 @@ static void stop(struct child *child)
     if (process->draining != NULL)
         event_free(process->draining);
     free(process->store_path);
+    free(process->folder);
     free(process);
     child->state = NULL;
 }
 
 const struct role_operations registry_operations = {
     .user = REGISTRY_USER,
+    .sandbox = SANDBOX_REGISTRY,
     .prepare = prepare,
+    .folder = folder,
     .start = start,
     .peer = on_peer,
     .message = on_message,

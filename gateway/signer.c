@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -108,11 +107,6 @@ static int signer_prepare(struct child *child)
 
 static int signer_start(struct child *child)
 {
-    /* Changing the user makes a process dumpable by its rules again: this comes after it. */
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
-        log_warn("the signer stays dumpable");
-        return -1;
-    }
     /* On fault: only what is used is held, so that a small limit or a small router does. */
     if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
         log_warn("the signer's memory is not locked");
@@ -222,6 +216,7 @@ static void signer_stop(struct child *child)
 
 const struct role_operations signer_operations = {
     .user = "_sekisho-signer",
+    .sandbox = SANDBOX_SIGNER,
     .prepare = signer_prepare,
     .start = signer_start,
     .peer = signer_peer,

@@ -504,6 +504,7 @@ static void worker_stop(struct child *child)
 
 const struct role_operations worker_operations = {
     .user = WORKER_USER,
+    .sandbox = SANDBOX_WORKER,
     .prepare = worker_prepare,
     .start = worker_start,
     .peer = worker_peer,

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What each role may still do once it is shut in, tried in processes of their own. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gateway/sandbox.h"
+
+#define KILLED       1000 /* by the filter */
+#define NOT_INSIDE   1001
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const enum sandbox all[] = {SANDBOX_SIGNER, SANDBOX_WORKER, SANDBOX_REGISTRY,
+                                   SANDBOX_EXAMINER, SANDBOX_WORK};
+static char folder[64];
+
+/* What the attempt gave (0, or an errno) in a process of that role; KILLED when it did not live. */
+static int try(enum sandbox sandbox, int (*attempt)(void))
+{
+    const char *const folders[] = {folder};
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (sandbox_enter(sandbox, folders, sandbox == SANDBOX_REGISTRY ? 1 : 0) != 0)
+            _exit(255);
+        errno = 0;
+        _exit(attempt() < 0 ? errno : 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    if (WIFSIGNALED(status))
+        return WTERMSIG(status) == SIGSYS ? KILLED : -WTERMSIG(status);
+    return WEXITSTATUS(status) == 255 ? NOT_INSIDE : WEXITSTATUS(status);
+}
+
+static int run_program(void)
+{
+    return execl("/bin/true", "true", (char *)NULL);
+}
+
+static int make_process(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    return pid < 0 ? -1 : 0;
+}
+
+static int trace(void)
+{
+    return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static int map_code(void)
+{
+    void *memory = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? -1 : 0;
+}
+
+static int make_code(void)
+{
+    void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return mprotect(memory, 4096, PROT_READ | PROT_EXEC);
+}
+
+static int connect_out(void)
+{
+    return socket(AF_INET, SOCK_STREAM, 0) < 0 ? -1 : 0;
+}
+
+static int listen_to_all(void)
+{
+    return listen(0, 1);
+}
+
+static int raise_limit(void)
+{
+    struct rlimit limit = {1, 1};
+    return setrlimit(RLIMIT_CORE, &limit);
+}
+
+static int mount_something(void)
+{
+    return (int)syscall(SYS_mount, "none", "/", "tmpfs", 0, NULL);
+}
+
+static int become_root(void)
+{
+    return setuid(0);
+}
+
+static int read_passwords(void)
+{
+    return open("/etc/passwd", O_RDONLY) < 0 ? -1 : 0;
+}
+
+static int use_folder(void)
+{
+    char path[80];
+    snprintf(path, sizeof(path), "%s/file", folder);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, "x", 1) != 1 || ftruncate(fd, 0) != 0 || fdatasync(fd) != 0)
+        return -1;
+    return close(fd) != 0 ? -1 : unlink(path);
+}
+
+static int write_elsewhere(void)
+{
+    char path[80];
+    snprintf(path, sizeof(path), "%s.elsewhere", folder);
+    return open(path, O_WRONLY | O_CREAT, 0600) < 0 ? -1 : 0;
+}
+
+static int allocate_and_sort(void)
+{
+    unsigned char *bytes = malloc(1 << 22);
+    memset(bytes, 1, 1 << 22);
+    bytes = realloc(bytes, 1 << 23);
+    free(bytes);
+    return write(STDOUT_FILENO, "", 0) == 0 ? 0 : -1;
+}
+
+/* What nobody may, whatever else they do. */
+static void test_forbidden_to_all(void **state)
+{
+    static int (*const attempts[])(void) = {run_program,     trace,       map_code,     make_code,
+                                            mount_something, become_root, listen_to_all};
+    (void)state;
+    for (size_t i = 0; i < COUNT(all); i++)
+        for (size_t j = 0; j < COUNT(attempts); j++)
+            assert_int_equal(try(all[i], attempts[j]), KILLED);
+}
+
+static void test_allowed_to_all(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(all); i++)
+        assert_int_equal(try(all[i], allocate_and_sort), 0);
+}
+
+static void test_network(void **state)
+{
+    (void)state;
+    assert_int_equal(try(SANDBOX_WORKER, connect_out), 0);
+    assert_int_equal(try(SANDBOX_REGISTRY, connect_out), 0); /* to the collector */
+    assert_int_equal(try(SANDBOX_SIGNER, connect_out), KILLED);
+    assert_int_equal(try(SANDBOX_EXAMINER, connect_out), KILLED);
+    assert_int_equal(try(SANDBOX_WORK, connect_out), KILLED);
+}
+
+static void test_processes(void **state)
+{
+    (void)state;
+    assert_int_equal(try(SANDBOX_EXAMINER, make_process), 0);
+    assert_int_equal(try(SANDBOX_WORK, make_process), KILLED);
+    assert_int_equal(try(SANDBOX_WORKER, make_process), KILLED);
+    assert_int_equal(try(SANDBOX_SIGNER, make_process), KILLED);
+    assert_int_equal(try(SANDBOX_REGISTRY, make_process), KILLED);
+    assert_int_equal(try(SANDBOX_WORKER, raise_limit), KILLED);
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    assert_int_equal(try(SANDBOX_REGISTRY, use_folder), 0);
+    assert_int_equal(try(SANDBOX_REGISTRY, read_passwords), EACCES);
+    assert_int_equal(try(SANDBOX_REGISTRY, write_elsewhere), EACCES);
+    for (size_t i = 0; i < COUNT(all); i++)
+        if (all[i] != SANDBOX_REGISTRY) {
+            assert_int_equal(try(all[i], read_passwords), ENOENT);
+            assert_int_equal(try(all[i], use_folder), ENOENT);
+        }
+}
+
+/* As the kernel sees it, from outside. */
+static void test_confined(void **state)
+{
+    int status;
+    int fds[2];
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        char byte;
+        if (sandbox_enter(SANDBOX_WORKER, NULL, 0) != 0)
+            _exit(1);
+        _exit(read(fds[0], &byte, 1) == 1 ? 0 : 1);
+    }
+    char path[64], text[4096] = "";
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    for (int i = 0; i < 2000 && strstr(text, "Seccomp:\t2") == NULL; i++) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t size = read(fd, text, sizeof(text) - 1);
+        text[size > 0 ? size : 0] = '\0';
+        close(fd);
+        usleep(1000);
+    }
+    assert_non_null(strstr(text, "Seccomp:\t2"));
+    assert_non_null(strstr(text, "NoNewPrivs:\t1"));
+    assert_non_null(strstr(text, "CapEff:\t0000000000000000"));
+    assert_non_null(strstr(text, "CapPrm:\t0000000000000000"));
+    assert_int_equal(write(fds[1], "", 1), 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof(folder), "/tmp/sekisho-sandbox-XXXXXX");
+    return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+/* A sanitizer's runtime needs calls that nobody else does: then nothing is shut in, and said so. */
+static void test_weakness_is_told(void **state)
+{
+    (void)state;
+    assert_non_null(strstr(sandbox_weakness(), "sanitizer"));
+    assert_int_equal(try(SANDBOX_SIGNER, connect_out), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_forbidden_to_all),
+        cmocka_unit_test(test_allowed_to_all),
+        cmocka_unit_test(test_network),
+        cmocka_unit_test(test_processes),
+        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_confined),
+    };
+    const struct CMUnitTest sanitized[] = {cmocka_unit_test(test_weakness_is_told)};
+
+    if (sandbox_weakness() != NULL && strstr(sandbox_weakness(), "sanitizer") != NULL)
+        return cmocka_run_group_tests(sanitized, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
