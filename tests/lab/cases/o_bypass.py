@@ -67,7 +67,7 @@ HTTP = [
     Attempt("fronting: Host is another than the SNI of a listed site",
             request(EHR, get(EVIL), address4(EHR)), record={"event": "block", "reason": "misdirected"},
             direct=False),
-    Attempt("fronting inside a spliced service", request(SPLICED, get(EVIL), address4(SPLICED)),
+    Attempt("fronting inside a spliced service", request(WEB, get(EVIL), address4(WEB)), REQUEST, hosts=(WEB,),
             direct=False, note="cannot be seen: it ends at the service's own servers"),
     Attempt("the attachment host on the service's connection", request(CHAT, get(FILES), address4(CHAT)),
             record={"event": "block", "reason": "misdirected"}, hosts=(FILES,), direct=False),
