@@ -62,17 +62,13 @@ static json_t *show_store(const struct registry *registry)
                      (json_int_t)waiting, "lost", (json_int_t)lost);
 }
 
-static json_t *command_status(struct registry *registry, uint64_t request, uid_t uid,
-                              const json_t *object)
+json_t *control_status(struct registry *registry)
 {
     const struct policy *policy = &registry->configuration->policy;
     json_t *reply, *none = json_object();
     size_t workers = 0;
     struct registry_worker *worker;
 
-    (void)request;
-    (void)uid;
-    (void)object;
     TAILQ_FOREACH (worker, &registry->workers, next)
         workers++;
     reply = json_pack(
@@ -90,6 +86,15 @@ static json_t *command_status(struct registry *registry, uint64_t request, uid_t
     json_object_update_missing(reply, registry->processes == NULL ? none : registry->processes);
     json_decref(none);
     return reply;
+}
+
+/* With what the kernel says, when there is a parent to ask it. */
+static json_t *command_status(struct registry *registry, uint64_t request, uid_t uid,
+                              const json_t *object)
+{
+    (void)uid;
+    (void)object;
+    return registry_ask_status(registry, request) ? NULL : control_status(registry);
 }
 
 /* --- flows, reload --- */

@@ -26,6 +26,9 @@
  */
 json_t *command_run(struct registry *registry, uint64_t request, uid_t uid, const json_t *object);
 
+/* What the registry itself knows of how things are. */
+json_t *control_status(struct registry *registry);
+
 /* An optional whole number within bounds. False with the answer in *reply. */
 bool control_take_number(const json_t *object, const char *key, json_int_t smallest,
                          json_int_t largest, json_int_t *value, json_t **reply);

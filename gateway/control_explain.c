@@ -29,23 +29,16 @@ struct asker {
     const char *room; /* NULL: in none */
 };
 
-/* The scope as a worker makes it. */
 static bool find_asker(struct registry *registry, const char *from, struct asker *asker)
 {
-    const struct configuration *configuration = registry->configuration;
     struct registry_client client;
-    int room;
+    const struct room *room;
 
     if (!registry_find_client(registry, from, &client))
         return false;
-    room = configuration_room(configuration, &client.address, client.has_mac ? client.mac : NULL);
-    asker->room = room < 0 ? NULL : configuration->rooms[room].name;
-    if (configuration->policy.scope == SCOPE_CLINIC)
-        snprintf(asker->scope, sizeof(asker->scope), "clinic");
-    else if (configuration->policy.scope == SCOPE_ROOM && asker->room != NULL)
-        snprintf(asker->scope, sizeof(asker->scope), "room:%s", asker->room);
-    else
-        snprintf(asker->scope, sizeof(asker->scope), "client:%s", client.name);
+    room = registry_room(registry, &client);
+    asker->room = room == NULL ? NULL : room->name;
+    registry_name_scope(registry, &client, asker->scope);
     return true;
 }
 

@@ -30,6 +30,11 @@
     /* any to parent */                                                                            \
     X(READY, 0, 0, "initialised; a worker: accepting")                                             \
     X(RELOAD, 0, 0, "registry to parent: the control program asks for a reload")                   \
+    X(MEDIA, sizeof(struct message_media), sizeof(struct message_media),                           \
+      "parent to registry: the kernel sees a call of this client")                                 \
+    X(KERNEL_ASK, sizeof(struct message_flows), sizeof(struct message_flows),                      \
+      "registry to parent: what has the kernel counted, who is in a call")                         \
+    X(KERNEL, sizeof(uint64_t) + 1, MESSAGE_MAX, "parent to registry: id, then JSON")              \
     X(BOUNDARY, sizeof(struct message_boundary), sizeof(struct message_boundary),                  \
       "registry to parent: whether any consultation is on")                                        \
     /* worker and parent to registry */                                                            \
@@ -99,6 +104,10 @@ struct message_consultation {
     char scope[SCOPE_TEXT];
     char service[SERVICE_TEXT];
     int64_t until; /* Unix milliseconds; 0: it is over */
+};
+struct message_media {
+    char service[SERVICE_TEXT];
+    char client[64]; /* its address */
 };
 struct message_boundary {
     uint32_t consultation; /* 0 or 1 */

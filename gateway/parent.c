@@ -189,6 +189,7 @@ static void release_everything(void)
         event_free(parent.impatience);
     event_free(parent.reload_timer);
     event_free(parent.registry_timer);
+    boundary_stop();
     generation_free(&parent.before, &parent.now);
     generation_free(&parent.now, &parent.before);
     event_base_free(parent.base);
@@ -212,6 +213,7 @@ int parent_run(const struct daemon_options *options)
     add_events();
     if (sandbox_weakness() != NULL)
         log_warnx("the processes are less confined than they should be: %s", sandbox_weakness());
+    boundary_start();
     generation_start();
     event_base_dispatch(parent.base);
     end_all();

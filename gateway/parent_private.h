@@ -69,6 +69,9 @@ struct parent {
     int status;              /* that the daemon exits with */
     bool consultation_known; /* the registry has said whether any is on */
     bool consultation;
+    struct calls *calls; /* who is in one, by the kernel's evidence */
+    bool calls_failed;   /* the last look did */
+    struct event *look;  /* the next one */
     struct event *signals[5];
     struct event *impatience;     /* a stop takes too long */
     struct event *reload_timer;   /* a reload does */
@@ -89,6 +92,12 @@ struct process *supervision_find_at(const struct place *place);
 
 /* Sends a record to the registry, if there is one. `detail` may be NULL. */
 void supervision_report(enum record_event event, const char *detail);
+
+/* The same with a record of one's own. False when nobody hears it now. */
+bool supervision_send_record(const struct record *record);
+
+/* Sends it any message. False when nobody hears it now. */
+bool supervision_tell_registry(enum message_type type, const void *payload, size_t size);
 
 /* Sends it the list of processes that `sekisho status` shows. */
 void supervision_report_processes(void);
@@ -124,6 +133,13 @@ void boundary_set(bool consultation);
 
 /* Tells the rules again, after others were put in place. */
 void boundary_renew(void);
+
+/* Begins to look for calls, once there is a loop; ends it. */
+void boundary_start(void);
+void boundary_stop(void);
+
+/* Answers the registry's question: counters and calls. */
+void boundary_answer(uint64_t question);
 
 /* --- generation.c --- */
 

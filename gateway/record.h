@@ -63,6 +63,9 @@ const char *record_field_name(enum record_field field);
     X(RELEASE_END, "release-end", 5)                                                               \
     X(CONSULTATION_ON, "consultation-on", 5)                                                       \
     X(CONSULTATION_OFF, "consultation-off", 5)                                                     \
+    X(CALL_ON, "call-on", 5)                                                                       \
+    X(CALL_OFF, "call-off", 5)                                                                     \
+    X(CALL_PEER, "call-peer", 4)                                                                   \
     X(TLS_ERROR, "tls-error", 4)                                                                   \
     X(LEARNED, "learned", 5)                                                                       \
     X(MISMATCH, "mismatch", 4)                                                                     \

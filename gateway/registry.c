@@ -22,6 +22,7 @@
 #include "filters/memory.h"
 #include "gateway/control_commands.h"
 #include "gateway/log.h"
+#include "gateway/networks.h"
 
 #define REGISTRY_USER   "_sekisho-registry"
 #define DRAIN_TURN      20 /* ms between two looks whether everything was said */
@@ -35,6 +36,7 @@ struct registry_process {
     struct registry *registry;
     int control_fd;
     char *folder; /* the registry's own */
+    struct networks *asn_database, *country_database;
     char *store_path;
     struct event *draining;
     unsigned turns;
@@ -126,6 +128,21 @@ static const char *folder(const struct child *child)
     return process->folder;
 }
 
+/* The configuration's check has seen the whole of it; what goes wrong now is missing in `status`.
+ */
+static struct networks *open_database(const char *path)
+{
+    char error[512];
+    struct networks *networks;
+
+    if (path[0] == '\0')
+        return NULL;
+    networks = networks_open(path, error, sizeof(error));
+    if (networks == NULL)
+        log_warnx("%s", error);
+    return networks;
+}
+
 static int prepare(struct child *child)
 {
     const struct configuration *configuration = child->configuration;
@@ -140,6 +157,8 @@ static int prepare(struct child *child)
                                               configuration->control_group, error, sizeof(error));
     if (process->control_fd < 0)
         log_warnx("%s: no control socket, `sekisho` cannot reach this daemon", error);
+    process->asn_database = open_database(configuration->asn_database);
+    process->country_database = open_database(configuration->country_database);
     child->state = process;
     return 0;
 }
@@ -164,6 +183,8 @@ static int start(struct child *child)
     registry = registry_new(child->base, child->configuration, process->store_path);
     process->registry = registry;
     registry->child = child;
+    registry->asn_database = process->asn_database;
+    registry->country_database = process->country_database;
     registry->syslog = syslog_new(child->base, child->configuration);
     if (registry->syslog == NULL) {
         log_warnx("no syslog: stopping");
@@ -213,6 +234,12 @@ static void on_message(struct child *child, enum message_type type, const void *
         break;
     case MESSAGE_STATUS:
         take_status(registry, payload, size);
+        break;
+    case MESSAGE_MEDIA:
+        registry_take_media(registry, payload);
+        break;
+    case MESSAGE_KERNEL:
+        registry_take_kernel(registry, payload, size);
         break;
     case MESSAGE_RELOAD_RESULT:
         registry_take_reload_result(registry, payload, size);
@@ -271,6 +298,8 @@ static void stop(struct child *child)
 
     registry_flush(process->registry);
     registry_free(process->registry);
+    networks_close(process->asn_database);
+    networks_close(process->country_database);
     if (process->draining != NULL)
         event_free(process->draining);
     free(process->store_path);

@@ -42,7 +42,7 @@ struct registry_consultation {
 
 /* A request of the control program that waits for other processes. */
 struct registry_question {
-    enum { QUESTION_NONE, QUESTION_FLOWS, QUESTION_RELOAD } kind;
+    enum { QUESTION_NONE, QUESTION_FLOWS, QUESTION_RELOAD, QUESTION_STATUS } kind;
     uint64_t id;      /* in the messages */
     uint64_t request; /* of the control program */
     size_t workers;   /* that have not ended their answer */
@@ -59,7 +59,8 @@ struct registry {
     struct store *store;
     struct syslog *syslog; /* may be NULL in tests */
     struct control *control;
-    struct neighbours *neighbours; /* may be NULL */
+    struct neighbours *neighbours;                    /* may be NULL */
+    struct networks *asn_database, *country_database; /* may be NULL */
     struct event *timer;
     TAILQ_HEAD(, registry_worker) workers;
 
@@ -120,6 +121,16 @@ struct registry_client {
 };
 bool registry_find_client(struct registry *registry, const char *text,
                           struct registry_client *client);
+/* The room that it is in, or NULL; and the scope of its consultations, as a worker makes it. */
+const struct room *registry_room(const struct registry *registry,
+                                 const struct registry_client *client);
+void registry_name_scope(const struct registry *registry, const struct registry_client *client,
+                         char scope[SCOPE_TEXT]);
+
+/* The kernel sees a call of a client. False when the message makes no sense. */
+bool registry_take_media(struct registry *registry, const struct message_media *message);
+/* What the parent says of the kernel, with what is known here of it; NULL when it is no JSON. */
+json_t *registry_read_kernel(struct registry *registry, struct span text);
 
 /* Notes what a record says of a host that was touched. */
 void registry_observe(struct registry *registry, const struct record *record);
@@ -167,6 +178,8 @@ void registry_send_releases(struct registry *registry, struct link *link);
 
 /* A question to the workers or the parent; false when too many are under way. */
 bool registry_ask_flows(struct registry *registry, uint64_t request);
+bool registry_ask_status(struct registry *registry, uint64_t request);
+void registry_take_kernel(struct registry *registry, const void *payload, size_t size);
 bool registry_ask_reload(struct registry *registry, uint64_t request);
 void registry_take_flow(struct registry *registry, const struct message_flow *flow);
 void registry_take_flows_end(struct registry *registry, uint64_t id);

@@ -20,6 +20,29 @@ static bool parse_mac(const char *text, uint8_t mac[6])
     return true;
 }
 
+const struct room *registry_room(const struct registry *registry,
+                                 const struct registry_client *client)
+{
+    int room = configuration_room(registry->configuration, &client->address,
+                                  client->has_mac ? client->mac : NULL);
+
+    return room < 0 ? NULL : &registry->configuration->rooms[room];
+}
+
+void registry_name_scope(const struct registry *registry, const struct registry_client *client,
+                         char scope[SCOPE_TEXT])
+{
+    enum policy_scope reach = registry->configuration->policy.scope;
+    const struct room *room = registry_room(registry, client);
+
+    if (reach == SCOPE_CLINIC)
+        snprintf(scope, SCOPE_TEXT, "clinic");
+    else if (reach == SCOPE_ROOM && room != NULL)
+        snprintf(scope, SCOPE_TEXT, "room:%.180s", room->name);
+    else
+        snprintf(scope, SCOPE_TEXT, "client:%s", client->name);
+}
+
 bool registry_find_client(struct registry *registry, const char *text,
                           struct registry_client *client)
 {

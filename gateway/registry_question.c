@@ -2,9 +2,14 @@
 /* Requests of the control program whose answer comes from other processes, or is given up on. */
 #include "gateway/registry.h"
 
+#include <string.h>
+
 #include <event2/event.h>
 
-#define FLOWS_PATIENCE  2  /* seconds */
+#include "gateway/control_commands.h"
+
+#define FLOWS_PATIENCE  2 /* seconds */
+#define STATUS_PATIENCE 2
 #define RELOAD_PATIENCE 60 /* new workers have to start first */
 
 static struct registry_question *find(struct registry *registry, int kind, uint64_t id)
@@ -38,6 +43,17 @@ static void answer_flows(struct registry_question *question)
                      "silent_workers", (json_int_t)question->workers, "flows", question->flows));
 }
 
+/* What the registry knows, and what the parent has said of the kernel: NULL when it did not. */
+static void answer_status(struct registry_question *question, json_t *kernel)
+{
+    json_t *reply = control_status(question->registry);
+
+    if (kernel != NULL)
+        json_object_update_missing(reply, kernel);
+    json_decref(kernel);
+    answer(question, reply);
+}
+
 static void on_patience_end(evutil_socket_t fd, short what, void *context)
 {
     struct registry_question *question = context;
@@ -46,6 +62,8 @@ static void on_patience_end(evutil_socket_t fd, short what, void *context)
     (void)what;
     if (question->kind == QUESTION_FLOWS)
         answer_flows(question);
+    else if (question->kind == QUESTION_STATUS)
+        answer_status(question, NULL);
     else
         answer(question, control_error("no word of the reload after %d seconds: see the log",
                                        RELOAD_PATIENCE));
@@ -116,6 +134,36 @@ void registry_take_flows_end(struct registry *registry, uint64_t id)
         return;
     if (--question->workers == 0)
         answer_flows(question);
+}
+
+/* --- status --- */
+
+bool registry_ask_status(struct registry *registry, uint64_t request)
+{
+    struct link *parent = registry->child == NULL ? NULL : registry->child->parent;
+    struct registry_question *question =
+        parent == NULL ? NULL : ask(registry, request, STATUS_PATIENCE);
+    struct message_flows message;
+
+    if (question == NULL)
+        return false;
+    question->kind = QUESTION_STATUS;
+    message.id = question->id;
+    if (link_send(parent, MESSAGE_KERNEL_ASK, &message, sizeof(message), -1) != 0)
+        answer_status(question, NULL);
+    return true;
+}
+
+void registry_take_kernel(struct registry *registry, const void *payload, size_t size)
+{
+    struct registry_question *question;
+    struct span text = {payload, size};
+    uint64_t id;
+
+    memcpy(&id, payload, sizeof(id));
+    question = id == 0 ? NULL : find(registry, QUESTION_STATUS, id);
+    if (question != NULL)
+        answer_status(question, registry_read_kernel(registry, span_from(text, sizeof(id))));
 }
 
 /* --- reload --- */

@@ -21,9 +21,28 @@ int ruleset_set_consultation(const struct configuration *configuration, bool on,
 
 #define RULESET_NAME 64 /* room for the longest name of a set or a counter */
 
+/* One row of the kernel's evidence of calls. */
+struct ruleset_call {
+    struct address client, peer;
+    uint32_t mark;           /* as ruleset_mark() gives it */
+    uint64_t packets, bytes; /* both ways, since the first answer */
+};
+typedef void ruleset_call_visit(void *context, const struct ruleset_call *call);
+/* Who has had media in the last half minute. A row may come twice. 0, or -1 with errno. */
+int ruleset_calls_read(ruleset_call_visit *visit, void *context);
+
+/*
+ * The mark of a service's flows in the kernel's connection table, from its name alone, so that it
+ * is the same after a reload. Flows straight to a peer have the second one.
+ */
+uint32_t ruleset_mark(const char *service, bool peer);
+
 struct ruleset_counter {
     char name[RULESET_NAME];
     uint64_t packets, bytes;
 };
+/* What the rules have counted, to be freed by the caller; how many there are is returned: 0 when
+ * there is no table or it cannot be read. */
+size_t ruleset_counters_read(struct ruleset_counter **counters);
 
 #endif

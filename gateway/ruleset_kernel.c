@@ -11,6 +11,7 @@
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/object.h>
 #include <libnftnl/set.h>
 
@@ -127,6 +128,105 @@ int ruleset_known_read(struct ruleset_known *known)
     if (netlink != NULL && read_sets(netlink, known) == 0)
         result = read_counters(netlink, known);
     netlink_free(netlink);
+    return result;
+}
+
+size_t ruleset_counters_read(struct ruleset_counter **counters)
+{
+    struct netlink *netlink = netlink_new_nftables();
+    struct ruleset_known known = {.set_count = 0};
+
+    if (netlink != NULL)
+        (void)read_counters(netlink, &known);
+    netlink_free(netlink);
+    *counters = known.counters;
+    return known.counter_count;
+}
+
+/* --- calls --- */
+
+struct call_reading {
+    ruleset_call_visit *visit;
+    void *context;
+    uint8_t family;
+};
+
+static int count_expression(struct nftnl_expr *expression, void *context)
+{
+    struct ruleset_call *call = context;
+    const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+
+    if (name != NULL && strcmp(name, "counter") == 0) {
+        call->packets = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS);
+        call->bytes = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_BYTES);
+    }
+    return 0;
+}
+
+/* The key is both addresses and the mark, side by side. */
+static int call_element(struct nftnl_set_elem *element, void *context)
+{
+    const struct call_reading *reading = context;
+    const uint32_t width = reading->family == 4 ? 4 : 16;
+    struct ruleset_call call = {.mark = 0};
+    uint32_t size = 0;
+    const uint8_t *key = nftnl_set_elem_get(element, NFTNL_SET_ELEM_KEY, &size);
+
+    if (key == NULL || size != 2 * width + sizeof(call.mark))
+        return 0;
+    call.client.family = call.peer.family = reading->family;
+    memcpy(call.client.bytes, key, width);
+    memcpy(call.peer.bytes, key + width, width);
+    memcpy(&call.mark, key + 2 * width, sizeof(call.mark));
+    nftnl_set_elem_expr_foreach(element, count_expression, &call);
+    reading->visit(reading->context, &call);
+    return 0;
+}
+
+static int call_row(const struct nlmsghdr *message, void *context)
+{
+    struct nftnl_set *set = nftnl_set_alloc();
+
+    if (set != NULL && nftnl_set_elems_nlmsg_parse(message, set) == 0)
+        nftnl_set_elem_foreach(set, call_element, context);
+    if (set != NULL)
+        nftnl_set_free(set);
+    return MNL_CB_OK;
+}
+
+static int read_calls(struct netlink *netlink, const char *name, struct call_reading *reading)
+{
+    char buffer[NETLINK_MESSAGE];
+    struct nlmsghdr *request =
+        nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETSETELEM, NFPROTO_INET, NLM_F_DUMP, 0);
+    struct nftnl_set *wanted = nftnl_set_alloc();
+    int result = -1;
+
+    if (wanted != NULL && nftnl_set_set_str(wanted, NFTNL_SET_TABLE, RULESET_TABLE) == 0 &&
+        nftnl_set_set_str(wanted, NFTNL_SET_NAME, name) == 0) {
+        nftnl_set_elems_nlmsg_build_payload(request, wanted);
+        result = netlink_ask(netlink, request, call_row, reading);
+    }
+    if (wanted != NULL)
+        nftnl_set_free(wanted);
+    return result;
+}
+
+int ruleset_calls_read(ruleset_call_visit *visit, void *context)
+{
+    struct netlink *netlink = netlink_new_nftables();
+    struct call_reading reading = {visit, context, 4};
+    int result = -1, saved;
+
+    if (netlink == NULL)
+        return -1;
+    if (read_calls(netlink, "calls4", &reading) == 0) {
+        reading.family = 6;
+        result = read_calls(netlink, "calls6", &reading);
+    }
+    saved = errno;
+    netlink_free(netlink);
+    errno = saved;
     return result;
 }
 

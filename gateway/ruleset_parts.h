@@ -127,11 +127,6 @@ void ruleset_name(char name[RULESET_NAME], const char *kind, const char *of);
 void ruleset_limit_name(char name[RULESET_NAME], const struct configuration *configuration,
                         uint8_t family);
 
-/*
- * The mark of a service's flows in the kernel's connection table, from its name alone, so that it
- * is the same after a reload. Flows straight to a peer have the second one.
- */
-uint32_t ruleset_mark(const char *service, bool peer);
 /* Whether it has flows of media in the kernel. */
 bool ruleset_has_media(const struct service *service);
 

@@ -114,6 +114,73 @@ static void show_consultations(const json_t *list)
     putchar('\n');
 }
 
+/* The peers of a call: "198.51.100.7 (AS30103, US)", and a sign for what is outside. */
+static void add_peer(struct table *table, const json_t *call, const json_t *peer)
+{
+    char text[OUTPUT_TEXT], network[64] = "";
+    int64_t asn = number_of(peer, "asn");
+    struct span country = text_of(peer, "country");
+
+    table_add(table, text_of(call, "client"));
+    table_add(table, text_of(call, "room"));
+    table_add(table, text_of(call, "service"));
+    add_time(table, number_of(call, "since"));
+    table_add(table, text_of(peer, "address"));
+    if (asn != 0)
+        snprintf(network, sizeof(network), "AS%" PRId64 " ", asn);
+    snprintf(network + strlen(network), sizeof(network) - strlen(network), "%.*s%s",
+             (int)country.size, country.size > 0 ? country.data : "",
+             json_is_true(json_object_get(peer, "outside")) ? " OUTSIDE" : "");
+    table_add_text(table, network);
+    output_format_size((uint64_t)number_of(peer, "bytes"), text);
+    table_add_text(table, text);
+}
+
+static void show_calls(const json_t *list)
+{
+    static const char *const headers[] = {"CALL OF", "ROOM",    "SERVICE", "SINCE",
+                                          "PEER",    "NETWORK", "BYTES"};
+    struct table *table = table_new(headers, COUNT(headers));
+    size_t i, j;
+    json_t *call, *peer;
+
+    json_array_foreach(list, i, call)
+    {
+        json_array_foreach(json_object_get(call, "peers"), j, peer) add_peer(table, call, peer);
+    }
+    if (list != NULL) {
+        print_table(table, "The kernel sees no call.");
+        putchar('\n');
+    } else {
+        table_free(table);
+    }
+}
+
+/* Those of the kernel's rules that have counted something. */
+static void show_kernel(const json_t *counters)
+{
+    static const char *const headers[] = {"KERNEL", "PACKETS", "BYTES"};
+    struct table *table = table_new(headers, COUNT(headers));
+    char text[OUTPUT_TEXT];
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)counters, name, value)
+    {
+        if (number_of(value, "packets") == 0)
+            continue;
+        table_add_text(table, name);
+        table_add_number(table, number_of(value, "packets"));
+        output_format_size((uint64_t)number_of(value, "bytes"), text);
+        table_add_text(table, text);
+    }
+    if (table_rows(table) > 0) {
+        table_print(table, stdout);
+        putchar('\n');
+    }
+    table_free(table);
+}
+
 static void show_counts(const json_t *counts, const char *header)
 {
     const char *headers[] = {header, "COUNT"};
@@ -185,8 +252,10 @@ static void show_status(const json_t *reply)
         puts("*** OBSERVE MODE: EVERYTHING IS JUDGED AND LOGGED, NOTHING IS BLOCKED ***\n");
     show_troubles(reply);
     show_consultations(json_object_get(reply, "consultations"));
+    show_calls(json_object_get(reply, "calls"));
     show_counts(json_object_get(reply, "events"), "EVENT");
     show_counts(json_object_get(reply, "reasons"), "REASON");
+    show_kernel(json_object_get(reply, "counters"));
     printf("Releases that hold: %" PRId64 "\n\n", number_of(reply, "releases"));
     show_processes(json_object_get(reply, "processes"));
 }

@@ -71,25 +71,30 @@ static struct place *find_place(const struct process *process)
 
 /* --- what the registry is told --- */
 
-static void tell_registry(enum message_type type, const void *payload, size_t size)
+bool supervision_tell_registry(enum message_type type, const void *payload, size_t size)
 {
     struct process *registry = supervision_find_registry();
 
-    if (registry != NULL && registry->link != NULL)
-        link_send(registry->link, type, payload, size, -1);
+    return registry != NULL && registry->link != NULL &&
+           link_send(registry->link, type, payload, size, -1) == 0;
+}
+
+bool supervision_send_record(const struct record *record)
+{
+    uint8_t packed[MESSAGE_MAX];
+    size_t size = record_pack(record, packed, sizeof(packed));
+
+    return size > 0 && supervision_tell_registry(MESSAGE_RECORD, packed, size);
 }
 
 void supervision_report(enum record_event event, const char *detail)
 {
     struct record record;
-    uint8_t packed[MESSAGE_MAX];
 
     record_init(&record, event);
     if (detail != NULL)
         record_set_text(&record, RECORD_DETAIL, detail);
-    size_t size = record_pack(&record, packed, sizeof(packed));
-    if (size > 0)
-        tell_registry(MESSAGE_RECORD, packed, size);
+    supervision_send_record(&record);
 }
 
 static unsigned restarts_of(const struct process *process)
@@ -123,7 +128,7 @@ void supervision_report_processes(void)
         used += (size_t)more;
     }
     memcpy(text + used, "]}", 3);
-    tell_registry(MESSAGE_STATUS, text, used + 2);
+    supervision_tell_registry(MESSAGE_STATUS, text, used + 2);
 }
 
 void supervision_answer_reload(bool success, const char *text)
@@ -135,7 +140,7 @@ void supervision_answer_reload(bool success, const char *text)
         length = sizeof(payload) - 1;
     payload[0] = success;
     memcpy(payload + 1, text, length);
-    tell_registry(MESSAGE_RELOAD_RESULT, payload, length + 1);
+    supervision_tell_registry(MESSAGE_RELOAD_RESULT, payload, length + 1);
 }
 
 /* --- starting processes and joining them --- */
@@ -165,6 +170,10 @@ static void on_child_message(void *context, struct link *link, enum message_type
         /* One that is going away could not pass on the answer: its client asks its successor. */
         if (process->role == ROLE_REGISTRY && process->state != PROCESS_DRAINING)
             generation_reload();
+        break;
+    case MESSAGE_KERNEL_ASK:
+        if (process->role == ROLE_REGISTRY && process->state != PROCESS_DRAINING)
+            boundary_answer(((const struct message_flows *)payload)->id);
         break;
     case MESSAGE_BOUNDARY:
         if (process->role == ROLE_REGISTRY && process->state != PROCESS_DRAINING)

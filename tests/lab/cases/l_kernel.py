@@ -13,7 +13,7 @@ import time
 
 from case import call, case, check, equal, reached
 from echo import Echo, Stream, attempt
-from gateway import SERVICES
+from gateway import ROOM, SERVICES
 from network import CLIENTS, GATEWAY_LAN4, origin4, origin6
 from origins import DNS_NUMBER
 from processes import wait_for
@@ -378,3 +378,65 @@ def a_table_of_another_version_is_replaced(lab):
         "forward { type filter hook input priority 5; }; add counter inet sekisho egress")
     lab.gateway.start()
     check("hook forward" in nft(lab, "list", "chain", "inet", "sekisho", "forward"))
+
+
+# --- calls ---
+
+def calls(lab):
+    return lab.gateway.ask("status")["calls"]
+
+
+@case({"policy": {"linger": "3s", "scope": "room"}}, services=MEDIA_SERVICE, seconds=120)
+def media_is_the_sign_of_a_call(lab):
+    """Seen in the kernel alone: no connection to any host of the service was made."""
+    with echoes(lab, (MEDIA, 8801)):
+        equal(calls(lab), [])
+        attempt(lab, "phone", "udp", MEDIA[0], 8801)  # a check of the path is no call
+        with Stream(lab, "clinician", MEDIA[0], 8801) as stream:
+            on = lab.collector.wait(10, event="call-on", service="lab")
+            equal(on["client"], CLIENTS["clinician"][0])
+            begun = lab.collector.wait(10, event="consultation-on", service="lab")
+            equal(begun["room"], ROOM)
+            told = wait_for(lambda: calls(lab), 5, "the call in the status")
+            equal([c["client"] for c in told], [CLIENTS["clinician"][0]])
+            equal((told[0]["service"], told[0]["room"]), ("lab", ROOM))
+            equal([(p["address"], p["outside"]) for p in told[0]["peers"]], [(MEDIA[0], False)])
+            check(told[0]["peers"][0]["packets"] > 20, told)
+            check("203.0.113.60" in lab.gateway.sekisho("status"), lab.gateway.sekisho("status"))
+            equal(elements(lab, "consultation"), ["br-lan"])
+            since = told[0]["since"]
+            equal(lab.gateway.reload()[0], 0)
+            time.sleep(5)  # longer than linger: it is kept on by the media
+            check(not lab.collector.records(event="consultation-off"), "it ended in the middle of the call")
+            equal([c["since"] for c in calls(lab)], [since], "after the reload")
+            equal(len(lab.collector.records(event="call-on")), 1)
+        equal(stream.lost, 0)
+        lab.collector.wait(10, event="consultation-off")
+        lab.collector.wait(45, event="call-off", client=CLIENTS["clinician"][0])
+        equal(calls(lab), [])
+
+
+@case(services=PEERS, seconds=60)
+def a_peer_outside_is_told(lab):
+    with echoes(lab, (ELSEWHERE, 40000), (MEDIA, 40000)):
+        call(lab)
+        for family in (0, 1):
+            for place in (ELSEWHERE, MEDIA):
+                with lab.network.datagram("phone", place[family], 40000) as sock:
+                    for _ in range(30):
+                        sock.send(STUN)
+                        equal(sock.recv(2048), STUN)
+            lab.collector.wait(10, event="call-peer", client=CLIENTS["phone"][family],
+                               dst=ELSEWHERE[family], service="lab")
+        told = {(p["address"], p["outside"]) for c in calls(lab) for p in c["peers"]}
+        equal(told, {(ELSEWHERE[0], True), (ELSEWHERE[1], True), (MEDIA[0], False), (MEDIA[1], False)})
+
+
+@case(services=MEDIA_SERVICE)
+def status_shows_what_the_kernel_counted(lab):
+    attempt(lab, "phone", "udp", ELSEWHERE[0], 9999)
+    attempt(lab, "phone", "tcp", ELSEWHERE[0], 9999)
+    counted = lab.gateway.ask("status")["counters"]
+    equal(counted["egress"]["packets"], 2)
+    equal(counted["media_lab"], {"packets": 0, "bytes": 0})
+    check("egress" in lab.gateway.sekisho("status"))
