@@ -440,3 +440,57 @@ def status_shows_what_the_kernel_counted(lab):
     equal(counted["egress"]["packets"], 2)
     equal(counted["media_lab"], {"packets": 0, "bytes": 0})
     check("egress" in lab.gateway.sekisho("status"))
+
+
+# --- many networks ---
+
+def many(count, turn):
+    """`count` networks that cannot be merged, of both families, all over the table of the first byte."""
+    four = ["%d.%d.%d.0/24" % (11 + i % 89, i // 89 % 256, (i // 22784 * 2 + turn) % 256)
+            for i in range(count * 3 // 4)]
+    six = ["2a%02x:%x:%x::/48" % (i % 100, i // 100 % 4096, i // 409600 * 2 + turn)
+           for i in range(count - len(four))]
+    return four + six
+
+
+def many_services(lab, turn, count=200000, parts=8):
+    """As many profiles as it takes: a file of the configuration has a bound."""
+    networks = many(count, turn)
+    for part in range(parts):
+        with open(os.path.join(lab.gateway.folder, "services", "many%d.conf" % part), "w",
+                  encoding="ascii") as file:
+            file.write('service "many%d" {\n reviewed = "2026-11-01"\n media-udp = { 9000 }\n networks = {\n' % part)
+            file.write(",\n".join('"%s"' % n for n in networks[part::parts]))
+            file.write(" }\n}\n")
+    return "".join('include("services/many%d.conf")\n' % part for part in range(parts))
+
+
+def memory_of(pid):
+    with open("/proc/%d/status" % pid, encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024
+
+
+@case(services=MEDIA_SERVICE, seconds=300)
+def two_hundred_thousand_networks(lab):
+    """They load, and another two hundred thousand take their place while a stream goes on and a door stays shut."""
+    small = memory_of(lab.gateway.process.pid)
+    includes = many_services(lab, 0)
+    lab.gateway.write(lab.gateway.text() + includes)
+    with echoes(lab, (MEDIA, 8801), (ELSEWHERE, 8801)):
+        with Stream(lab, "clinician", MEDIA[0], 8801) as stream, \
+                Stream(lab, "phone", ELSEWHERE[0], 8801, pace=0.002) as shut:
+            wait_for(lambda: len(stream.back) > 20, 10, "the stream runs")
+            for turn in (0, 1):
+                if turn:
+                    many_services(lab, turn)
+                begin = time.monotonic()
+                equal(lab.gateway.reload()[0], 0)
+                print("    reload with %d networks: %.1f s" % (200000, time.monotonic() - begin))
+            wait_for(lambda: max(stream.back) > stream.sent - 20, 20, "the stream runs on")
+        print("    IPv4: %r; memory of the parent %.0f MB, before %.0f MB" % (
+            stream, memory_of(lab.gateway.process.pid), small))
+        equal((stream.lost, stream.errors), (0, []))
+        equal(len(shut.back), 0, "what is refused got out")
+        for network in ("11.0.1.7", "2a00:0:1::7"):
+            family = "4" if "." in network else "6"
+            nft(lab, "get", "element", "inet", "sekisho", "media%s_many0" % family, "{ %s }" % network)
