@@ -294,12 +294,14 @@ static const struct learned_link *find_in(const struct learned_links *links, int
 
 const struct learned_link *learned_links_find(const struct learned_links *links, const char *scope,
                                               const uint8_t url_sha256[32],
-                                              const uint8_t host_sha256[32], bool by_host,
-                                              int64_t now)
+                                              const uint8_t host_sha256[32],
+                                              enum learned_reach reach, int64_t now)
 {
     const struct learned_link *link = find_in(links, BY_URL, scope, url_sha256, false, now);
 
-    return link != NULL ? link : find_in(links, BY_HOST, scope, host_sha256, !by_host, now);
+    if (link != NULL || reach == LEARNED_OF_URL)
+        return link;
+    return find_in(links, BY_HOST, scope, host_sha256, reach == LEARNED_OF_LONG, now);
 }
 
 void learned_links_each(const struct learned_links *links, int64_t now, learned_links_visit *visit,

@@ -16,6 +16,9 @@
 
 #define LEARNED_MAX 8192
 
+/* Bytes of the normal form that are known of a link that is not known whole. */
+#define LEARNED_BEGINNING 256
+
 /* X(symbol, name): how it came. */
 #define LEARNED_KINDS(X)                                                                           \
     X(TEXT, "text")                                                                                \
@@ -35,7 +38,8 @@ struct learned_link {
     uint8_t url_sha256[32];  /* of url_normalise() */
     uint8_t host_sha256[32]; /* of the normalised host */
     enum learned_kind kind;
-    bool whole_host;  /* too long to be known whole: it stands for its host */
+    bool whole_host;  /* too long to be known whole: `url_sha256` is of its beginning, and it stands
+                         for its host, see enum learned_reach */
     int64_t since;    /* when it was seen, Unix milliseconds */
     int64_t until;    /* Unix seconds; of what was typed: it explains copies until then */
     char scope[200];  /* of the consultation state: see policy.scope */
@@ -69,14 +73,23 @@ uint64_t learned_links_pushed_out(const struct learned_links *links,
                                   const struct learned_link **last);
 
 /*
- * The link that came to `scope` from outside and has this URL, or this host (with `by_host`, or
- * when the link stands for its host); NULL when there is none in force. Borrowed until the next
- * call that is not a look-up.
+ * How far a link reaches. A host that the clinic lists is none that a stranger may have blocked as
+ * a whole by writing a long link.
+ */
+enum learned_reach {
+    LEARNED_OF_URL,  /* the same URL */
+    LEARNED_OF_LONG, /* or the same host, where the link stands for its host */
+    LEARNED_OF_HOST  /* or the same host */
+};
+
+/*
+ * The link that came to `scope` from outside and reaches this URL and host; NULL when there is none
+ * in force. Borrowed until the next call that is not a look-up.
  */
 const struct learned_link *learned_links_find(const struct learned_links *links, const char *scope,
                                               const uint8_t url_sha256[32],
-                                              const uint8_t host_sha256[32], bool by_host,
-                                              int64_t now);
+                                              const uint8_t host_sha256[32],
+                                              enum learned_reach reach, int64_t now);
 
 /* Tells each that is in force, of each chat the oldest first. The set must not be changed
  * meanwhile. */

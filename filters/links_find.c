@@ -433,7 +433,7 @@ static size_t read_left(const struct find *find, size_t dot)
     size_t last = start - 1;
     while (last > wide && ((uint8_t)find->text[last] & 0xc0u) == 0x80u)
         last--;
-    link_character_decode(part(find, last, start), &character);
+    character_decode(part(find, last, start), &character);
     if (start < dot && character >= 0x530)
         return start;
     while (((uint8_t)find->text[wide] & 0xc0u) == 0x80u && wide < start)

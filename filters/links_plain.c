@@ -36,13 +36,13 @@ static size_t write_plainly(struct span word, uint32_t (*map)(uint32_t), char *t
     for (size_t at = 0; at < word.size; at += step) {
         uint32_t character, next = 0;
         char bytes[4];
-        step = link_character_decode(span_from(word, at), &character);
+        step = character_decode(span_from(word, at), &character);
         if (character == 0x3002 || character == 0xff61) {
             if (at + step < word.size)
-                link_character_decode(span_from(word, at + step), &next);
+                character_decode(span_from(word, at + step), &next);
             character = is_alphanumeric(map(next)) ? (uint32_t)LINK_STOP : ' ';
         }
-        size_t size = link_character_encode(map(character), bytes);
+        size_t size = character_encode(map(character), bytes);
         for (size_t i = 0; i < size; i++) {
             origin[used] = (uint16_t)at;
             text[used++] = bytes[i];

@@ -7,6 +7,7 @@
 #ifndef FILTERS_LINKS_PRIVATE_H
 #define FILTERS_LINKS_PRIVATE_H
 
+#include "filters/character.h"
 #include "filters/links.h"
 
 /* Properties of a byte of text, and of a word: those of its bytes together. */
@@ -77,10 +78,6 @@ void link_word_end(struct link_scanner *scanner, bool blank);
 void link_word_character(struct link_scanner *scanner, uint32_t character);
 /* True when a word has begun and what it ends with is a scheme with its colon. */
 bool link_word_is_scheme(const struct link_scanner *scanner);
-
-/* Decodes one character of UTF-8 that is known to be well-formed. */
-size_t link_character_decode(struct span text, uint32_t *character);
-size_t link_character_encode(uint32_t character, char text[4]);
 
 /* --- links_plain.c --- */
 

@@ -181,7 +181,7 @@ bool meeting_is_mark(const struct learned_link *link)
 static bool is_kept(const struct standing *standing, const uint8_t digest[32])
 {
     return standing->learned && learned_links_find(standing->learned, MEETING_SCOPE, digest, digest,
-                                                   false, standing->now) != NULL;
+                                                   LEARNED_OF_URL, standing->now) != NULL;
 }
 
 static bool has_own(const struct standing *standing, const struct service *service)

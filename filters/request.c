@@ -7,6 +7,7 @@
 
 #include "filters/glob.h"
 #include "filters/kind.h"
+#include "filters/learned_url.h"
 #include "filters/meeting.h"
 
 struct span request_field(const struct request *request, struct span name)
@@ -59,16 +60,16 @@ static const struct learned_link *find_learned(const struct judgement *judgement
                                                const struct destination *to)
 {
     const struct standing *standing = judgement->standing;
+    enum learned_reach reach = judgement->policy->learned_by_host ? LEARNED_OF_HOST
+                               : to->class == CLASS_UNKNOWN       ? LEARNED_OF_LONG
+                                                                  : LEARNED_OF_URL;
+    struct url url = {.tls = to->tls, .port = to->port, .target = to->target};
     const struct learned_link *link;
     const struct service *service;
-    uint8_t url[32], host[32];
-    char text[URL_NORMAL_MAX];
-    size_t size = url_normalise(to->tls, to->host, to->port, to->target, text, sizeof(text));
 
-    standing->sha256((struct span){text, size}, url);
-    standing->sha256(to->host, host);
-    link = learned_links_find(standing->learned, standing->scope, url, host,
-                              size == 0 || judgement->policy->learned_by_host, standing->now);
+    memcpy(url.host, to->host.data, to->host.size); /* shorter than HOST_TEXT */
+    link = learned_links_find_url(standing->learned, standing->scope, &url, reach, standing->sha256,
+                                  standing->now);
     if (!link)
         return NULL;
     service = policy_service_by_host(judgement->policy, to->host);

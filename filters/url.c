@@ -39,6 +39,8 @@ static size_t authority_size(struct span text)
 static bool parse_port(struct span digits, uint16_t *port)
 {
     int64_t value;
+    while (digits.size > 1 && digits.data[0] == '0')
+        digits = span_from(digits, 1);
     if (digits.size == 0)
         return true;
     if (digits.size > 5 || !span_number(digits, &value) || value < 1 || value > UINT16_MAX)
@@ -94,71 +96,6 @@ bool url_parse(struct span text, struct url *url)
     if (url->target.size == 0)
         url->target = SPAN("/");
     return true;
-}
-
-/* Where text is put; `full` once something did not fit. */
-struct writer {
-    char *text;
-    size_t size, used;
-    bool full;
-};
-
-static void put(struct writer *writer, struct span bytes)
-{
-    if (writer->full || bytes.size > writer->size - writer->used) {
-        writer->full = true;
-        return;
-    }
-    if (bytes.size)
-        memcpy(writer->text + writer->used, bytes.data, bytes.size);
-    writer->used += bytes.size;
-}
-
-static void put_number(struct writer *writer, uint16_t number)
-{
-    char digits[5];
-    size_t start = sizeof(digits);
-    do {
-        digits[--start] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    put(writer, (struct span){digits + start, sizeof(digits) - start});
-}
-
-static void put_target(struct writer *writer, struct span target)
-{
-    static const char hexadecimal[] = "0123456789ABCDEF";
-    bool query = false;
-    if (target.size == 0 || target.data[0] == '?')
-        put(writer, SPAN("/"));
-    for (size_t i = 0; i < target.size; i++) {
-        unsigned char byte = (unsigned char)target.data[i];
-        char encoded[3] = {'%', hexadecimal[byte >> 4], hexadecimal[byte & 15]};
-        query = query || byte == '?';
-        if (byte >= 0x80)
-            put(writer, (struct span){encoded, sizeof(encoded)});
-        else if (byte == '\\' && !query)
-            put(writer, SPAN("/"));
-        else
-            put(writer, (struct span){target.data + i, 1});
-    }
-}
-
-size_t url_normalise(bool tls, struct span host, uint16_t port, struct span target, char *text,
-                     size_t size)
-{
-    struct writer writer = {.text = text, .size = size};
-    bool brackets = span_index(host, ':') < host.size;
-    put(&writer, tls ? SPAN("https://") : SPAN("http://"));
-    put(&writer, brackets ? SPAN("[") : SPAN(""));
-    put(&writer, host);
-    put(&writer, brackets ? SPAN("]") : SPAN(""));
-    if (port != (tls ? 443 : 80)) {
-        put(&writer, SPAN(":"));
-        put_number(&writer, port);
-    }
-    put_target(&writer, target);
-    return writer.full ? 0 : writer.used;
 }
 
 /* Never writes ahead of what it has read, so that it may work in place. */

@@ -23,16 +23,19 @@ bool url_parse(struct span text, struct url *url);
 
 /*
  * The normalised URL "scheme://host[:port]target" (port only when it is not the scheme's own),
- * whose SHA-256 is what the log and the releases know of it. As browsers do, a missing path becomes
- * "/", a backslash in the path '/', and a byte that is not ASCII is percent-encoded. Returns the
- * bytes written, 0 when `size` is too small. Not terminated.
+ * whose SHA-256 is what the log, the releases and the learned links know of it. What browsers,
+ * chats and people write differently for the same is one: a missing path is "/", a backslash in the
+ * path '/', dot segments are gone; letters, digits and "-._~" are not escaped, and everything is
+ * that some browser escapes; characters that nobody sees are left out. Returns the bytes written, 0
+ * when `size` is too small. Not terminated.
  */
 size_t url_normalise(bool tls, struct span host, uint16_t port, struct span target, char *text,
                      size_t size);
 
 /*
- * What a reference means on the page `base` (RFC 3986, section 5.2). The target of `url` borrows
- * from `text` or from the reference. False when it leads to no http or https URL.
+ * What a reference means on the page `base` (RFC 3986, section 5.2), dot segments as they are. The
+ * target of `url` borrows from `text` or from the reference. False when it leads to no http or
+ * https URL.
  */
 bool url_resolve(const struct url *base, struct span reference, char text[URL_NORMAL_MAX],
                  struct url *url);

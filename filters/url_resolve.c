@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* References to URLs: RFC 3986, section 5.2, for http and https. */
+/* References to URLs: RFC 3986, section 5.2, for http and https. Dots are left to url_normalise().
+ */
 #include <string.h>
 
 #include "filters/url.h"
@@ -19,37 +20,6 @@ static void put(struct text *text, struct span bytes)
     if (bytes.size > 0)
         memcpy(text->data + text->size, bytes.data, bytes.size);
     text->size += bytes.size;
-}
-
-/* Takes away the last segment and its slash, not past `root`. */
-static void drop_segment(struct text *text, size_t root)
-{
-    while (text->size > root && text->data[text->size - 1] != '/')
-        text->size--;
-    if (text->size > root)
-        text->size--;
-}
-
-/* Section 5.2.4, segment by segment; `path` begins with a slash. */
-static void put_without_dots(struct text *text, struct span path)
-{
-    size_t root = text->size;
-
-    while (path.size > 0) {
-        struct span rest = span_from(path, 1);
-        struct span segment = span_first(rest, span_index(rest, '/'));
-        bool last = segment.size == rest.size;
-        path = span_from(rest, segment.size);
-        if (span_equal(segment, SPAN("..")))
-            drop_segment(text, root);
-        else if (!span_equal(segment, SPAN("."))) {
-            put(text, SPAN("/"));
-            put(text, segment);
-            continue;
-        }
-        if (last)
-            put(text, SPAN("/"));
-    }
 }
 
 static bool has_scheme(struct span reference)
@@ -97,20 +67,13 @@ bool url_resolve(const struct url *base, struct span reference, char text[URL_NO
     *url = *base;
     if (own.size == 0) {
         put(&out, path);
-    } else if (is_slash(own.data[0])) {
-        put_without_dots(&out, own); /* its first byte becomes a slash */
-    } else {
-        char merged[URL_NORMAL_MAX];
-        struct text joined = {.data = merged};
+    } else if (!is_slash(own.data[0])) {
         size_t folder = path.size;
         while (folder > 0 && path.data[folder - 1] != '/')
             folder--;
-        put(&joined, folder > 0 ? span_first(path, folder) : SPAN("/"));
-        put(&joined, own);
-        if (joined.full)
-            return false;
-        put_without_dots(&out, (struct span){merged, joined.size});
+        put(&out, folder > 0 ? span_first(path, folder) : SPAN("/"));
     }
+    put(&out, own);
     put(&out, query);
     url->target = out.size > 0 ? (struct span){text, out.size} : SPAN("/");
     return !out.full;

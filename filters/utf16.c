@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "filters/character.h"
+
 #define PIECE       512
 #define REPLACEMENT 0xfffd
 
@@ -53,27 +55,7 @@ static void flush(struct output *output)
 
 static void put(struct output *output, uint32_t character)
 {
-    char *at = output->text + output->size;
-
-    if (character < 0x80) {
-        *at = (char)character;
-        output->size += 1;
-    } else if (character < 0x800) {
-        at[0] = (char)(0xc0u | character >> 6);
-        at[1] = (char)(0x80u | (character & 0x3fu));
-        output->size += 2;
-    } else if (character < 0x10000) {
-        at[0] = (char)(0xe0u | character >> 12);
-        at[1] = (char)(0x80u | (character >> 6 & 0x3fu));
-        at[2] = (char)(0x80u | (character & 0x3fu));
-        output->size += 3;
-    } else {
-        at[0] = (char)(0xf0u | character >> 18);
-        at[1] = (char)(0x80u | (character >> 12 & 0x3fu));
-        at[2] = (char)(0x80u | (character >> 6 & 0x3fu));
-        at[3] = (char)(0x80u | (character & 0x3fu));
-        output->size += 4;
-    }
+    output->size += character_encode(character, output->text + output->size);
     if (output->size > PIECE - 8) /* one unit may bring two characters of four bytes */
         flush(output);
 }

@@ -77,7 +77,7 @@ bool registry_learn(struct registry *registry, const struct message_learned *mes
     if (link.since > registry_now())
         link.since = registry_now();
     bool known = learned_links_find(registry->learned, link.scope, link.url_sha256,
-                                    link.host_sha256, false, now) != NULL;
+                                    link.host_sha256, LEARNED_OF_URL, now) != NULL;
     if (!learned_links_add(registry->learned, &link, now))
         return true;
     registry_broadcast(registry, MESSAGE_LEARNED, &link, sizeof(link));

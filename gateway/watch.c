@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filters/learned_url.h"
 #include "filters/links.h"
 #include "filters/memory.h"
 #include "filters/namespaces.h"
@@ -47,24 +48,18 @@ struct watch {
 
 /* --- what is learned --- */
 
-static void learn(const struct learner *learner, enum learned_kind kind, const struct url *url,
-                  bool whole_host)
+static void learn_url(const struct learner *learner, enum learned_kind kind, const struct url *url,
+                      bool cut)
 {
     const struct policy *policy = &learner->worker->configuration->policy;
-    struct span host = span_of(url->host);
     struct learned_link link = {.kind = kind, .since = clock_unix_ms()};
     int64_t lasts = kind == LEARNED_TYPED ? policy->typed_for : policy->learned_for;
-    char text[URL_NORMAL_MAX];
-    size_t size = url_normalise(url->tls, host, url->port, url->target, text, sizeof(text));
 
-    if (policy_service_by_host(policy, host) == learner->service)
+    if (policy_service_by_host(policy, span_of(url->host)) == learner->service)
         return; /* the service's own pages are no strangers */
     if (namespace_is_known(url))
         return;
-    /* One that no request can have either, as far as the normal form goes, stands for its host. */
-    link.whole_host = whole_host || size == 0;
-    digest_sha256(size == 0 ? host : (struct span){text, size}, link.url_sha256);
-    digest_sha256(host, link.host_sha256);
+    learned_link_name(&link, url, cut, digest_sha256);
     link.until = clock_unix() + lasts / 1000;
     snprintf(link.scope, sizeof(link.scope), "%s", learner->scope);
     snprintf(link.service, sizeof(link.service), "%s", learner->service->name);
@@ -72,18 +67,14 @@ static void learn(const struct learner *learner, enum learned_kind kind, const s
     worker_tell(learner->worker);
 }
 
-/* A bare host is the https page and the http page alike. */
-static void learn_found(const struct learner *learner, enum learned_kind kind,
-                        const struct found_link *found)
+static void learn(const struct learner *learner, enum learned_kind kind,
+                  const struct found_link *found)
 {
-    struct url plain = found->url;
+    struct url other;
 
-    learn(learner, kind, &found->url, found->cut);
-    if (found->has_scheme)
-        return;
-    plain.tls = false;
-    plain.port = plain.port == 443 ? 80 : plain.port;
-    learn(learner, kind, &plain, found->cut);
+    learn_url(learner, kind, &found->url, found->cut);
+    if (learned_url_other(&found->url, found->has_scheme, &other))
+        learn_url(learner, kind, &other, found->cut);
 }
 
 static void learner_init(struct learner *learner, const struct flow *flow,
@@ -97,12 +88,13 @@ static void learner_init(struct learner *learner, const struct flow *flow,
 void watch_learn_redirect(struct flow *flow, const char *service, const struct url *url)
 {
     const struct policy *policy = &flow->worker->configuration->policy;
+    struct found_link found = {.url = *url, .has_scheme = true};
     struct learner learner;
 
     for (size_t i = 0; i < policy->service_count; i++)
         if (strcmp(policy->services[i].name, service) == 0) {
             learner_init(&learner, flow, &policy->services[i]);
-            learn(&learner, LEARNED_REDIRECT, url, false);
+            learn(&learner, LEARNED_REDIRECT, &found);
         }
 }
 
@@ -110,8 +102,7 @@ static void on_link(void *context, const struct found_link *found)
 {
     const struct watch *watch = context;
 
-    learn_found(&watch->learner, watch->side == WATCH_SERVICE ? LEARNED_TEXT : LEARNED_TYPED,
-                found);
+    learn(&watch->learner, watch->side == WATCH_SERVICE ? LEARNED_TEXT : LEARNED_TYPED, found);
 }
 
 /* What could not be looked through may have held a link: the clinic's record says so. */
@@ -140,7 +131,7 @@ static void tell_of_unseen(const struct learner *learner)
 
 static void on_code(void *context, const struct found_link *found)
 {
-    learn_found(context, LEARNED_CODE, found);
+    learn(context, LEARNED_CODE, found);
 }
 
 static void picture_free(struct watched_picture *picture)

@@ -23,11 +23,12 @@ static struct learned_link make(unsigned url, unsigned host, enum learned_kind k
 }
 
 static const struct learned_link *find(const struct learned_links *links, const char *scope,
-                                       unsigned url, unsigned host, bool by_host, int64_t now)
+                                       unsigned url, unsigned host, enum learned_reach reach,
+                                       int64_t now)
 {
     struct learned_link wanted = make(url, host, LEARNED_TEXT, 0);
 
-    return learned_links_find(links, scope, wanted.url_sha256, wanted.host_sha256, by_host, now);
+    return learned_links_find(links, scope, wanted.url_sha256, wanted.host_sha256, reach, now);
 }
 
 static void test_found_by_url_and_host(void **state)
@@ -36,17 +37,17 @@ static void test_found_by_url_and_host(void **state)
     struct learned_link link = make(1, 10, LEARNED_CODE, 100);
 
     (void)state;
-    assert_null(find(links, "clinic", 1, 10, false, 50));
+    assert_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 50));
     assert_true(learned_links_add(links, &link, 50));
-    assert_non_null(find(links, "clinic", 1, 99, false, 50));
-    assert_int_equal(find(links, "clinic", 1, 99, false, 50)->kind, LEARNED_CODE);
-    assert_null(find(links, "clinic", 2, 10, false, 50));
-    assert_non_null(find(links, "clinic", 2, 10, true, 50));
-    assert_null(find(links, "clinic", 3, 11, true, 50));
-    assert_null(find(links, "room:1", 1, 10, false, 50));
-    assert_null(find(links, "room:1", 1, 10, true, 50));
-    assert_non_null(find(links, "clinic", 1, 10, false, 99));
-    assert_null(find(links, "clinic", 1, 10, false, 100));
+    assert_non_null(find(links, "clinic", 1, 99, LEARNED_OF_URL, 50));
+    assert_int_equal(find(links, "clinic", 1, 99, LEARNED_OF_URL, 50)->kind, LEARNED_CODE);
+    assert_null(find(links, "clinic", 2, 10, LEARNED_OF_URL, 50));
+    assert_non_null(find(links, "clinic", 2, 10, LEARNED_OF_HOST, 50));
+    assert_null(find(links, "clinic", 3, 11, LEARNED_OF_HOST, 50));
+    assert_null(find(links, "room:1", 1, 10, LEARNED_OF_URL, 50));
+    assert_null(find(links, "room:1", 1, 10, LEARNED_OF_HOST, 50));
+    assert_non_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 99));
+    assert_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 100));
     learned_links_free(links);
 }
 
@@ -58,8 +59,10 @@ static void test_whole_host(void **state)
     (void)state;
     link.whole_host = true;
     assert_true(learned_links_add(links, &link, 50));
-    assert_non_null(find(links, "clinic", 2, 10, false, 50));
-    assert_null(find(links, "clinic", 2, 11, false, 50));
+    assert_non_null(find(links, "clinic", 1, 11, LEARNED_OF_URL, 50));
+    assert_null(find(links, "clinic", 2, 10, LEARNED_OF_URL, 50));
+    assert_non_null(find(links, "clinic", 2, 10, LEARNED_OF_LONG, 50));
+    assert_null(find(links, "clinic", 2, 11, LEARNED_OF_LONG, 50));
     learned_links_free(links);
 }
 
@@ -73,14 +76,14 @@ static void test_told_once(void **state)
     assert_true(learned_links_add(links, &link, 50));
     assert_false(learned_links_add(links, &link, 50));
     assert_true(learned_links_add(links, &later, 60));
-    assert_non_null(find(links, "clinic", 1, 10, false, 150));
+    assert_non_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 150));
     assert_false(learned_links_add(links, &link, 60)); /* never shortened */
-    assert_non_null(find(links, "clinic", 1, 10, false, 150));
+    assert_non_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 150));
     later.until = 203; /* a thirty-second part of its time is no news, more is */
     assert_false(learned_links_add(links, &later, 70));
     later.until = 205;
     assert_true(learned_links_add(links, &later, 70));
-    assert_non_null(find(links, "clinic", 1, 10, false, 204));
+    assert_non_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 204));
     learned_links_free(links);
 }
 
@@ -105,13 +108,13 @@ static void test_typed_then_outside(void **state)
     assert_false(add(links, 1, LEARNED_TEXT, 50000, 950, 50));
     assert_false(add(links, 1, LEARNED_TEXT, 50200, 950, 50)); /* on another device */
     assert_false(add(links, 1, LEARNED_TEXT, 109999, 1009, 109));
-    assert_null(find(links, "clinic", 1, 10, false, 109));
-    assert_null(find(links, "clinic", 1, 10, true, 109));
+    assert_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 109));
+    assert_null(find(links, "clinic", 1, 10, LEARNED_OF_HOST, 109));
     assert_true(add(links, 1, LEARNED_TEXT, 110000, 1010, 110));
-    assert_non_null(find(links, "clinic", 1, 10, false, 110));
+    assert_non_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 110));
     /* Typing it again does not take it back. */
     assert_false(add(links, 1, LEARNED_TYPED, 120000, 180, 120));
-    assert_non_null(find(links, "clinic", 1, 10, false, 121));
+    assert_non_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 121));
     /* Who types it again explains what comes back again. */
     assert_true(add(links, 2, LEARNED_TYPED, 50000, 110, 50));
     assert_true(add(links, 2, LEARNED_TYPED, 100000, 160, 100));
@@ -129,7 +132,7 @@ static void test_outside_then_typed(void **state)
     assert_false(add(links, 1, LEARNED_TYPED, 50000, 110, 50)); /* a script that answers at once */
     assert_false(add(links, 1, LEARNED_TYPED, 50001, 110, 50));
     assert_false(add(links, 1, LEARNED_TEXT, 50002, 950, 50));
-    assert_non_null(find(links, "clinic", 1, 10, false, 51));
+    assert_non_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 51));
     learned_links_free(links);
 }
 
@@ -142,17 +145,17 @@ static void test_news_that_cross(void **state)
     /* the echo is heard of before the typing */
     assert_true(add(links, 1, LEARNED_TEXT, 50010, 950, 50));
     assert_true(add(links, 1, LEARNED_TYPED, 50000, 110, 50));
-    assert_null(find(links, "clinic", 1, 10, false, 51));
+    assert_null(find(links, "clinic", 1, 10, LEARNED_OF_URL, 51));
     assert_false(add(links, 1, LEARNED_TEXT, 50010, 950, 51));
     /* the typing is heard of before what came first */
     assert_true(add(links, 2, LEARNED_TYPED, 50000, 110, 50));
     assert_true(add(links, 2, LEARNED_TEXT, 49990, 950, 50));
-    assert_non_null(find(links, "clinic", 2, 10, false, 51));
-    assert_int_equal(find(links, "clinic", 2, 10, false, 51)->since, 49990);
+    assert_non_null(find(links, "clinic", 2, 10, LEARNED_OF_URL, 51));
+    assert_int_equal(find(links, "clinic", 2, 10, LEARNED_OF_URL, 51)->since, 49990);
     /* too late to explain anything */
     assert_true(add(links, 3, LEARNED_TEXT, 50010, 950, 50));
     assert_false(add(links, 3, LEARNED_TYPED, 50000, 110, 110));
-    assert_non_null(find(links, "clinic", 3, 10, false, 111));
+    assert_non_null(find(links, "clinic", 3, 10, LEARNED_OF_URL, 111));
     learned_links_free(links);
 }
 
@@ -166,9 +169,9 @@ static void test_only_text_is_explained(void **state)
         enum learned_kind kind = i == 0 ? LEARNED_CODE : LEARNED_REDIRECT;
         assert_true(add(links, i, LEARNED_TYPED, 50000, 110, 50));
         assert_true(add(links, i, kind, 50100, 950, 50));
-        assert_int_equal(find(links, "clinic", i, 10, false, 51)->kind, kind);
+        assert_int_equal(find(links, "clinic", i, 10, LEARNED_OF_URL, 51)->kind, kind);
         assert_false(add(links, i, LEARNED_TYPED, 50050, 110, 50));
-        assert_int_equal(find(links, "clinic", i, 10, false, 51)->kind, kind);
+        assert_int_equal(find(links, "clinic", i, 10, LEARNED_OF_URL, 51)->kind, kind);
     }
     learned_links_free(links);
 }
@@ -198,11 +201,11 @@ static void test_bound(void **state)
         assert_int_equal(last != NULL, i >= LEARNED_MAX);
     }
     assert_string_equal(last->service, "telemed");
-    assert_null(find(links, "clinic", 99, 0, false, 10));
-    assert_non_null(find(links, "clinic", 100, 0, false, 10));
-    assert_non_null(find(links, "clinic", LEARNED_MAX + 99, 0, false, 10));
+    assert_null(find(links, "clinic", 99, 0, LEARNED_OF_URL, 10));
+    assert_non_null(find(links, "clinic", 100, 0, LEARNED_OF_URL, 10));
+    assert_non_null(find(links, "clinic", LEARNED_MAX + 99, 0, LEARNED_OF_URL, 10));
     for (unsigned i = 0; i < 7; i++)
-        assert_non_null(find(links, "clinic", 0, i, true, 10));
+        assert_non_null(find(links, "clinic", 0, i, LEARNED_OF_HOST, 10));
     learned_links_each(links, 10, count, seen);
     assert_int_equal(seen[0], LEARNED_MAX);
     seen[0] = 0;
@@ -245,12 +248,12 @@ static void test_flood(void **state)
     assert_true(learned_links_pushed_out(links, &last) > 0);
     assert_string_equal(last->service, "flooded");
     for (unsigned n = 0; n < 300; n++)
-        assert_non_null(find(links, "clinic", n, 99, false, 10));
+        assert_non_null(find(links, "clinic", n, 99, LEARNED_OF_URL, 10));
     for (unsigned n = 0; n < 200; n++)
-        assert_non_null(find(links, "room:1", 300 + 3 * LEARNED_MAX + n, 99, false, 10));
+        assert_non_null(find(links, "room:1", 300 + 3 * LEARNED_MAX + n, 99, LEARNED_OF_URL, 10));
     /* Of the two that flood each has its half, the latest. */
     for (unsigned n = 1; n < LEARNED_MAX / 2 - 500; n++)
-        assert_non_null(find(links, "clinic", url - n, 99, false, 10));
+        assert_non_null(find(links, "clinic", url - n, 99, LEARNED_OF_URL, 10));
     assert_false(learned_links_has(links, &(struct learned_link){.scope = "room:2"}));
     link = make(url - 1, 10, LEARNED_TEXT, 1000);
     assert_true(learned_links_has(links, &link));
@@ -267,8 +270,8 @@ static void test_seen_again(void **state)
         assert_true(add(links, i, LEARNED_TEXT, 1, 1000, 10));
     assert_true(add(links, 0, LEARNED_TEXT, 1, 2000, 20));
     assert_true(add(links, LEARNED_MAX, LEARNED_TEXT, 1, 2000, 20));
-    assert_non_null(find(links, "clinic", 0, 99, false, 20));
-    assert_null(find(links, "clinic", 1, 99, false, 20));
+    assert_non_null(find(links, "clinic", 0, 99, LEARNED_OF_URL, 20));
+    assert_null(find(links, "clinic", 1, 99, LEARNED_OF_URL, 20));
     learned_links_free(links);
 }
 

@@ -163,8 +163,8 @@ static void test_foreign(void **state)
     assert_ptr_equal(meeting_find_foreign(&policy, &standing, host, SPAN("/j/")), &joins[0]);
     assert_null(meeting_find_foreign(&policy, &standing, host, SPAN("/pricing")));
     /* it is no link of the patient's, nor does it make a host one */
-    assert_null(
-        learned_links_find(known, "clinic", links[0].url_sha256, links[0].host_sha256, true, 1000));
+    assert_null(learned_links_find(known, "clinic", links[0].url_sha256, links[0].host_sha256,
+                                   LEARNED_OF_HOST, 1000));
     standing.now = 2000;
     assert_null(meeting_find_foreign(&policy, &standing, host, SPAN("/j/1")));
     learned_links_free(known);

@@ -62,7 +62,7 @@ static void test_targets(void **state)
         {"steamcommunity.com", "/linkfilter/?url=https://evil.jp", "https://evil.jp/"},
         {"duckduckgo.com", "/l/?uddg=https%3A%2F%2Fevil.jp&rut=1", "https://evil.jp/"},
         {"www.bing.com", "/ck/a?!&&p=1&u=a1aHR0cHM6Ly9ldmlsLmpwLw&ntb=1", "https://evil.jp/"},
-        {"www.bing.com", "/ck/a?u=a1aHR0cHM6Ly9ldmlsLmpwL_8-", "https://evil.jp/%FF>"},
+        {"www.bing.com", "/ck/a?u=a1aHR0cHM6Ly9ldmlsLmpwL_8-", "https://evil.jp/%FF%3E"},
         {"www.bing.com", "/ck/a?u=a1L2ltYWdlcy9zZWFyY2g_cT14",
          "https://www.bing.com/images/search?q=x"},
         {"href.li", "/?https://evil.jp/a?b", "https://evil.jp/a?b"},

@@ -313,8 +313,8 @@ static const struct learned_link *find_own(struct fixture *fixture)
 {
     static const uint8_t digest[32] = {7}, none[32];
 
-    return learned_links_find(fixture->registry->learned, MEETING_SCOPE, digest, none, false,
-                              registry_now() / 1000);
+    return learned_links_find(fixture->registry->learned, MEETING_SCOPE, digest, none,
+                              LEARNED_OF_URL, registry_now() / 1000);
 }
 
 static void own_meeting_survives_a_restart(void **state)

@@ -569,7 +569,7 @@ static bool is_learned(struct fixture *fixture, unsigned number)
 
     memcpy(digest, &number, sizeof(number));
     return learned_links_find(standing_of(fixture, "clinic").learned, "clinic", digest, digest,
-                              false, clock_unix()) != NULL;
+                              LEARNED_OF_URL, clock_unix()) != NULL;
 }
 
 /* What was learned while there was no registry reaches the other workers all the same. */

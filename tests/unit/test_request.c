@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "filters/learned_url.h"
+#include "filters/links.h"
 #include "tests/unit/policy_fixture.h"
 
 #define LINES(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -156,21 +158,42 @@ static void test_sources(void **state)
     }
 }
 
+struct learning {
+    const struct fixture *fixture;
+    struct learned_links *links;
+    enum learned_kind kind;
+};
+
+static void learn_url(const struct learning *learning, const struct url *url, bool cut)
+{
+    struct learned_link link = {
+        .kind = learning->kind, .since = 1, .until = learning->fixture->standing.now + 100};
+
+    learned_link_name(&link, url, cut, fixture_digest);
+    snprintf(link.scope, sizeof(link.scope), "clinic");
+    snprintf(link.service, sizeof(link.service), "%s", learning->fixture->service.name);
+    learned_links_add(learning->links, &link, learning->fixture->standing.now);
+}
+
+static void learn_found(void *context, const struct found_link *found)
+{
+    struct url other;
+
+    learn_url(context, &found->url, found->cut);
+    if (learned_url_other(&found->url, found->has_scheme, &other))
+        learn_url(context, &other, found->cut);
+}
+
+/* The text of a chat. */
 static void learn(const struct fixture *fixture, struct learned_links *links, const char *text,
                   enum learned_kind kind)
 {
-    struct learned_link link = {.kind = kind, .since = 1, .until = fixture->standing.now + 100};
-    char normal[500];
-    struct url url;
+    struct learning learning = {fixture, links, kind};
+    struct link_scanner *scanner = link_scanner_new(learn_found, &learning);
 
-    assert_true(url_parse(span_of(text), &url));
-    size_t size =
-        url_normalise(url.tls, span_of(url.host), url.port, url.target, normal, sizeof(normal));
-    fixture_digest((struct span){normal, size}, link.url_sha256);
-    fixture_digest(span_of(url.host), link.host_sha256);
-    snprintf(link.scope, sizeof(link.scope), "clinic");
-    snprintf(link.service, sizeof(link.service), "%s", fixture->service.name);
-    assert_true(learned_links_add(links, &link, fixture->standing.now));
+    link_scanner_feed(scanner, text, strlen(text));
+    link_scanner_end(scanner);
+    link_scanner_free(scanner);
 }
 
 /* Row 4: whatever the destination's standing is, and whatever asks for it. */
@@ -209,6 +232,81 @@ static void test_patient_link(void **state)
     fixture->standing.scope = "clinic";
     fixture->standing.now += 100;
     assert_reason(fixture, "http://code.example/", LINES(TYPED), REASON_ALLOWED);
+    learned_links_free(links);
+}
+
+/* What a chat, a browser and a person make of a link on its way is the link that was learned. */
+static void test_patient_link_on_its_way(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *said, *asked;
+    } cases[] = {
+        /* browsers try https first, some sites insist on it */
+        {"http://www.clinic.example/a", "https://www.clinic.example/a"},
+        {"http://www.clinic.example:80/a", "https://www.clinic.example/a"},
+        {"http://www.clinic.example:8080/a", "https://www.clinic.example:8080/a"},
+        {"www.clinic.example/a", "http://www.clinic.example/a"},
+        /* how browsers write paths */
+        {"https://www.clinic.example/x/../a", "https://www.clinic.example/a"},
+        {"https://www.clinic.example/x/%2e%2e/a", "https://www.clinic.example/a"},
+        {"https://www.clinic.example/a/.", "https://www.clinic.example/a/"},
+        {"https://www.clinic.example/%61", "https://www.clinic.example/a"},
+        {"https://www.clinic.example/a{b}", "https://www.clinic.example/a%7Bb%7D"},
+        {"https://www.clinic.example/a?b='c", "https://www.clinic.example/a?b=%27c"},
+        {"https://www.clinic.example:0000000443/a", "https://www.clinic.example/a"},
+        {"https://www.clinic.example/a\u200bb", "https://www.clinic.example/a%E2%80%8Bb"},
+        {"https://www.clinic.example/a\u00adb", "https://www.clinic.example/ab"},
+        /* where the chat made the link longer than its reader did */
+        {"<https://www.clinic.example/a)b|x>", "https://www.clinic.example/a)b"},
+        {"{\"u\":\"https://www.clinic.example/a|b\"}", "https://www.clinic.example/a|b"},
+        {"{\"u\":\"https://www.clinic.example/a b\"}", "https://www.clinic.example/a%20b"},
+        {"{\"u\":\"https://www.clinic.example/a\\\"b\"}", "https://www.clinic.example/a%22b"},
+        {"https://www.clinic.example/a<b", "https://www.clinic.example/a%3Cb"},
+        {"https://www.clinic.example/a`b", "https://www.clinic.example/a%60b"},
+        {"https://www.clinic.example/a^b", "https://www.clinic.example/a%5Eb"},
+        {"'https://www.clinic.example/a'b", "https://www.clinic.example/a'b"},
+        {"https://www.clinic.example/a,https://b", "https://www.clinic.example/a,https://b"},
+        {"https://www.clinic.example/a\u3002b", "https://www.clinic.example/a%E3%80%82b"},
+        {"https://www.clinic.example/a\u2013b", "https://www.clinic.example/a%E2%80%93b"},
+        {"https://www.clinic.example/?q=a]b", "https://www.clinic.example/?q=a]b"},
+        {"https://www.clinic.example/a.)b", "https://www.clinic.example/a.)b"},
+    };
+
+    fixture->standing.scope = "clinic";
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct learned_links *links = learned_links_new();
+        fixture->standing.learned = links;
+        learn(fixture, links, cases[i].said, LEARNED_TEXT);
+        if (judge(fixture, "GET", cases[i].asked, LINES(TYPED)).reason != REASON_PATIENT_LINK)
+            fail_msg("\"%s\" opens %s", cases[i].said, cases[i].asked);
+        assert_reason(fixture, "https://www.clinic.example/other", LINES(TYPED), REASON_ALLOWED);
+        learned_links_free(links);
+    }
+}
+
+/* A link that is too long to be kept blocks what begins as it does; all of a host only where the
+ * clinic does not list it. */
+static void test_patient_link_too_long(void **state)
+{
+    struct fixture *fixture = *state;
+    struct learned_links *links = learned_links_new();
+    char text[8000], asked[3000];
+
+    fixture->standing.learned = links;
+    fixture->standing.scope = "clinic";
+    for (size_t i = 0; i < 2; i++) {
+        const char *host = i == 0 ? "www.clinic.example" : "unknown.example";
+        size_t size = (size_t)snprintf(text, sizeof(text), "https://%s/a?", host);
+        memset(text + size, 'x', sizeof(text) - size - 1);
+        text[sizeof(text) - 1] = '\0';
+        learn(fixture, links, text, LEARNED_TEXT);
+        snprintf(asked, sizeof(asked), "%s", text);
+        assert_reason(fixture, asked, LINES(TYPED), REASON_PATIENT_LINK);
+    }
+    assert_reason(fixture, "https://www.clinic.example/", LINES(TYPED), REASON_ALLOWED);
+    assert_reason(fixture, "https://www.clinic.example/a?xxx", LINES(TYPED), REASON_ALLOWED);
+    assert_reason(fixture, "https://unknown.example/", LINES(TYPED), REASON_PATIENT_LINK);
     learned_links_free(links);
 }
 
@@ -550,13 +648,26 @@ static void test_oddities(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_kinds),           TEST(test_sources),          TEST(test_patient_link),
-        TEST(test_kinds),           TEST(test_sources),          TEST(test_patient_link_excuses),
-        TEST(test_kinds),           TEST(test_sources),          TEST(test_misdirected),
-        TEST(test_released),        TEST(test_denied),           TEST(test_dns_over_https),
-        TEST(test_attachments),     TEST(test_foreign_meetings), TEST(test_links_from_consultation),
-        TEST(test_consultation_on), TEST(test_parts_of_pages),   TEST(test_outside),
-        TEST(test_countries),       TEST(test_oddities),
+        TEST(test_kinds),
+        TEST(test_sources),
+        TEST(test_patient_link),
+        TEST(test_patient_link_on_its_way),
+        TEST(test_patient_link_too_long),
+        TEST(test_patient_link_excuses),
+        TEST(test_kinds),
+        TEST(test_sources),
+        TEST(test_misdirected),
+        TEST(test_released),
+        TEST(test_denied),
+        TEST(test_dns_over_https),
+        TEST(test_attachments),
+        TEST(test_foreign_meetings),
+        TEST(test_links_from_consultation),
+        TEST(test_consultation_on),
+        TEST(test_parts_of_pages),
+        TEST(test_outside),
+        TEST(test_countries),
+        TEST(test_oddities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

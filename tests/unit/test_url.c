@@ -36,7 +36,7 @@ static void test_good(void **state)
         {"https://good.jp@evil.jp/", "https://evil.jp/"},
         {"https://a@b@evil.jp/", "https://evil.jp/"},
         {"https://good.jp\\@evil.jp/", "https://good.jp/@evil.jp/"},
-        {"https:\\\\evil.jp\\a\\b?c\\d", "https://evil.jp/a/b?c\\d"},
+        {"https:\\\\evil.jp\\a\\b?c\\d", "https://evil.jp/a/b?c%5Cd"},
         {"https:evil.jp", "https://evil.jp/"},
         {"https:////evil.jp/", "https://evil.jp/"},
         {"https://example.jp?q=1", "https://example.jp/?q=1"},
@@ -53,6 +53,53 @@ static void test_good(void **state)
         assert_true(url_parse(span_of(cases[i].text), &url));
         assert_normal(&url, cases[i].normal);
     }
+}
+
+/* What browsers and people make of one URL on the way from a text to a request (WHATWG URL). */
+static void test_one_normal_form(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *normal;
+    } cases[] = {
+        {"https://a.jp/x/../b", "https://a.jp/b"},
+        {"https://a.jp/x/%2e%2E/b", "https://a.jp/b"},
+        {"https://a.jp/./b/.", "https://a.jp/b/"},
+        {"https://a.jp/../../b/..", "https://a.jp/"},
+        {"https://a.jp/b/c/.%2e?x=/../y", "https://a.jp/b/?x=/../y"},
+        {"https://a.jp\\x\\..\\b", "https://a.jp/b"},
+        {"https://a.jp/x//../b", "https://a.jp/x/b"},
+        {"https://a.jp/...", "https://a.jp/..."},
+        {"https://a.jp/..b/.c", "https://a.jp/..b/.c"},
+        {"https://a.jp/%61%2D%7e?%5f", "https://a.jp/a-~?_"},
+        {"https://a.jp/%2f%2F?%3d", "https://a.jp/%2F%2F?%3D"},
+        {"https://a.jp/a{b}|c^d'e`f\"g<h>i", "https://a.jp/a%7Bb%7D%7Cc%5Ed%27e%60f%22g%3Ch%3Ei"},
+        {"https://a.jp/%7Bb%7d", "https://a.jp/%7Bb%7D"},
+        {"https://a.jp/?a'b", "https://a.jp/?a%27b"},
+        {"https://a.jp/[x]", "https://a.jp/%5Bx%5D"},
+        {"https://a.jp/!$&()*+,;=:@/?/?", "https://a.jp/!$&()*+,;=:@/?/?"},
+        {"https://a.jp/100%", "https://a.jp/100%25"},
+        {"https://a.jp/100%25", "https://a.jp/100%25"},
+        {"https://a.jp/%%34%31", "https://a.jp/%2541"},
+        {"https://a.jp/a\u200bb", "https://a.jp/ab"},
+        {"https://a.jp/a%e2%80%8bb", "https://a.jp/ab"},
+        {"https://a.jp/.%E2%80%8B./b", "https://a.jp/b"},
+        {"https://a.jp/%E2\u200b%80%8B", "https://a.jp/%E2%E2%80%8B%80%8B"},
+        {"https://a.jp/%E3%81%82\u3042", "https://a.jp/%E3%81%82%E3%81%82"},
+        {"https://a.jp/\xff%E3%81", "https://a.jp/%FF%E3%81"},
+        {"https://a.jp:000000000443/", "https://a.jp/"},
+        {"https://a.jp:0008443/", "https://a.jp:8443/"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct url url, again;
+        assert_true(url_parse(span_of(cases[i].text), &url));
+        assert_normal(&url, cases[i].normal);
+        assert_true(url_parse(span_of(cases[i].normal), &again));
+        assert_normal(&again, cases[i].normal);
+    }
+    char text[64];
+    assert_int_equal(url_normalise(true, SPAN("a.jp"), 443, SPAN("*"), text, sizeof(text)), 13);
+    assert_memory_equal(text, "https://a.jp*", 13);
 }
 
 static void test_bad(void **state)
@@ -98,7 +145,7 @@ static void test_bad(void **state)
 static void test_normalise_needs_room(void **state)
 {
     (void)state;
-    static const char wanted[] = "https://[2001:db8::1]:8080/?%FF\\";
+    static const char wanted[] = "https://[2001:db8::1]:8080/?%FF%5C";
     char text[64];
     for (size_t size = 0; size < sizeof(text); size++) {
         memset(text, '#', sizeof(text));
@@ -191,11 +238,9 @@ static void test_resolve_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_normalise_needs_room),
-        cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_good),         cmocka_unit_test(test_one_normal_form),
+        cmocka_unit_test(test_bad),          cmocka_unit_test(test_normalise_needs_room),
+        cmocka_unit_test(test_decode),       cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_resolve_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
