@@ -73,6 +73,8 @@ static void stream_empty(struct http2_stream *stream)
     stream->queue = NULL;
     free(stream->trailer);
     stream->trailer = NULL;
+    stream->connection->heads -= stream->head_size;
+    stream->head_size = 0;
     free(stream->head_block);
     stream->head_block = NULL;
 }
@@ -186,6 +188,8 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     /* What never left may be tried again elsewhere. */
     stream->code = not_sent && !connection->server ? HTTP2_REFUSED_STREAM : code;
     connection->open--;
+    connection->interims -= stream->interims;
+    stream->interims = 0;
     http2_stream_change(stream);
     return 0;
 }

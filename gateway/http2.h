@@ -105,12 +105,14 @@ enum http2_code {
     X(FIELD_TOO_LONG, "field too long", 431, HTTP2_PROTOCOL_ERROR)                                 \
     X(HEAD_TOO_LARGE, "header section too large", 431, HTTP2_PROTOCOL_ERROR)                       \
     X(TOO_MANY_FIELDS, "too many fields", 431, HTTP2_PROTOCOL_ERROR)                               \
+    X(TOO_MANY_HEADS, "too many heads at once", 0, HTTP2_REFUSED_STREAM)                           \
     X(NOT_SENT, "could not be sent", 0, HTTP2_INTERNAL_ERROR) /* the connection: */                \
     X(PREFACE, "not HTTP/2", 0, HTTP2_PROTOCOL_ERROR)                                              \
     X(PROTOCOL, "protocol error", 0, HTTP2_PROTOCOL_ERROR)                                         \
     X(FRAME_SIZE, "invalid size of a frame", 0, HTTP2_FRAME_SIZE_ERROR)                            \
     X(RESET_FLOOD, "too many resets", 0, HTTP2_ENHANCE_YOUR_CALM)                                  \
     X(FRAME_FLOOD, "too many frames that carry nothing", 0, HTTP2_ENHANCE_YOUR_CALM)               \
+    X(HEAD_FLOOD, "a head that unfolds without end", 0, HTTP2_ENHANCE_YOUR_CALM)                   \
     X(ANSWER_FLOOD, "too many frames to answer", 0, HTTP2_ENHANCE_YOUR_CALM)
 enum http2_error {
 #define X(symbol, text, status, code) HTTP2_ERROR_##symbol,
@@ -183,7 +185,8 @@ struct http2_allowance {
 
 struct http2_options {
     struct http1_limits limits; /* `head` counts as RFC 9113 section 6.5.2 does; `fields` counts
-                                   Cookie once; `line` is name and value of one field */
+                                   Cookie once; `line` is name and value of one field. The heads of
+                                   all streams together have room for 16 of the largest */
     uint32_t streams;           /* that the peer may have open at once, toward a client */
     uint32_t stream_window;     /* bytes */
     uint32_t connection_window;
@@ -243,7 +246,8 @@ void http2_allow_connect_protocol(struct http2 *connection);
 /* Toward an origin. NULL when it takes no more requests (GOAWAY, ids used up). */
 struct http2_stream *http2_send_request(struct http2 *connection, const struct http2_head *head,
                                         void *user);
-/* Toward a client: any number of 1xx, then the final one; body, trailer and end come after it. */
+/* Toward a client: any number of 1xx, then the final one; body, trailer and end come after it. Of
+ * 1xx only a few wait for a client that does not read, any more are left out. */
 void http2_send_interim(struct http2_stream *stream, const struct http2_head *head);
 void http2_send_response(struct http2_stream *stream, const struct http2_head *head);
 

@@ -92,7 +92,6 @@ static enum http2_error add(struct http2_section *section, const struct http1_li
                             struct span name, struct span value)
 {
     bool is_cookie = span_equal(name, SPAN("cookie"));
-    section->listed += name.size + value.size + FIELD_OVERHEAD;
     if (section->listed > limits->head)
         return HTTP2_ERROR_HEAD_TOO_LARGE;
     if (name.size + value.size + (is_cookie ? section->cookie_size : 0) > limits->line)
@@ -127,6 +126,7 @@ static enum http2_error add(struct http2_section *section, const struct http1_li
 void http2_section_add(struct http2_section *section, const struct http1_limits *limits,
                        struct span name, struct span value, bool sensitive)
 {
+    section->listed += name.size + value.size + FIELD_OVERHEAD;
     if (section->error != HTTP2_ERROR_NONE)
         return;
     section->error = add(section, limits, name, value);
@@ -159,10 +159,15 @@ static const char *block_bytes(const struct http2_section *section, const char *
     return block + section->count * sizeof(struct field);
 }
 
+size_t http2_section_size(const struct http2_section *section)
+{
+    return section->count * sizeof(struct field) + section->size + section->cookie_size + 1;
+}
+
 static char *section_finish(const struct http2_section *section, struct http2_head *head)
 {
     size_t fields = section->count * sizeof(struct field);
-    char *block = memory_allocate(fields + section->size + section->cookie_size + 1, 1);
+    char *block = memory_allocate(http2_section_size(section), 1);
     struct field *field = (struct field *)(void *)block;
     char *bytes = block + fields, *cookie = bytes + section->size;
     if (section->size > 0)

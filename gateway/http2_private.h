@@ -41,7 +41,7 @@ struct http2_section {
     char *cookie; /* the crumbs, joined */
     size_t cookie_size, cookie_capacity;
     size_t cookie_at; /* where Cookie stands among the fields; SIZE_MAX when there is none */
-    size_t listed;    /* the size of RFC 9113 section 6.5.2 */
+    size_t listed;    /* the size of RFC 9113 section 6.5.2, of what was left out too */
     struct http2_piece host, pseudo[PSEUDO_COUNT]; /* `end` is 0 when it is not there */
     bool sensitive;
     enum http2_error error; /* the first; nothing is collected after it */
@@ -51,6 +51,8 @@ void http2_section_begin(struct http2_section *section);
 void http2_section_add(struct http2_section *section, const struct http1_limits *limits,
                        struct span name, struct span value, bool sensitive);
 void http2_section_clear(struct http2_section *section);
+/* What the block of a head made of it takes. */
+size_t http2_section_size(const struct http2_section *section);
 
 /* The fields and all bytes in one block, which the caller frees: those that a trailer may hold. */
 char *http2_section_trailer(const struct http2_section *section, struct http2_head *head);
@@ -83,11 +85,13 @@ struct http2_stream {
     void *user;
     struct http2_head head;
     char *head_block;       /* what `head` points to; NULL: no head was told */
+    size_t head_size;       /* bytes of it */
     struct evbuffer *queue; /* of the body; NULL until there is some */
     char *trailer;          /* to be sent: `trailer_fields` in one block */
     size_t trailer_count;
     size_t unconsumed; /* told and not given back to the window */
     size_t sent;       /* went out and not told */
+    unsigned interims; /* heads of 1xx that wait to be pulled */
     int32_t id;
     uint32_t code;
     enum http2_error error;
@@ -136,6 +140,8 @@ struct http2 {
     struct http2_stream *streams;
     struct http2_stream *changed, **changed_end;
     size_t open;          /* streams that nghttp2 knows */
+    size_t heads;         /* bytes of the heads of all streams */
+    unsigned interims;    /* of all streams */
     struct evbuffer *out; /* of the http2_pull() under way, */
     size_t out_end;       /* and how long it may become */
 };

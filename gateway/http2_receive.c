@@ -12,6 +12,8 @@
 #define CONTINUATIONS  16  /* frames of 16 kB for one head */
 #define FRAME_EARNINGS 512 /* so many bytes of body sent allow the peer one WINDOW_UPDATE, */
 #define HEAD_EARNINGS  3   /* and every head a few frames */
+#define HEADS          16  /* of the largest size that streams may have together */
+#define UNFOLDED       4   /* of the largest size: more than that is not decoded to the end */
 
 /* --- floods --- */
 
@@ -140,6 +142,11 @@ static void stream_refuse(struct http2_stream *stream, enum http2_error error)
         HTTP2_ERRORS(X)
 #undef X
     };
+    static const uint32_t CODE[] = {
+#define X(symbol, text, status, code) code,
+        HTTP2_ERRORS(X)
+#undef X
+    };
     struct http2 *connection = stream->connection;
     if (stream->error == HTTP2_ERROR_NONE)
         stream->error = error;
@@ -147,8 +154,24 @@ static void stream_refuse(struct http2_stream *stream, enum http2_error error)
         http2_answer_status(stream, STATUS[error]);
         return;
     }
-    nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE, stream->id,
-                              HTTP2_PROTOCOL_ERROR);
+    nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE, stream->id, CODE[error]);
+}
+
+/* False when the streams hold too much of heads already: then it is refused. */
+static bool keep_head(struct http2_stream *stream)
+{
+    struct http2 *connection = stream->connection;
+    size_t size = http2_section_size(&connection->section);
+    size_t limit = HEADS * connection->options.limits.head;
+    if (size > limit - connection->heads) {
+        free(stream->head_block);
+        stream->head_block = NULL;
+        stream_refuse(stream, HTTP2_ERROR_TOO_MANY_HEADS);
+        return false;
+    }
+    stream->head_size = size;
+    connection->heads += size;
+    return true;
 }
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *context)
@@ -170,6 +193,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     struct http2 *connection = context;
     (void)session;
     (void)frame;
+    if (connection->section.listed > UNFOLDED * connection->options.limits.head) {
+        http2_fail(connection, HTTP2_ERROR_HEAD_FLOOD);
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     http2_section_add(&connection->section, &connection->options.limits,
                       (struct span){(const char *)name, name_size},
                       (struct span){(const char *)value, value_size},
@@ -199,6 +226,8 @@ static void take_request(struct http2_stream *stream, bool end)
         stream_refuse(stream, error);
         return;
     }
+    if (!keep_head(stream))
+        return;
     /* Every stream alike, whatever the client wishes: no wish can then starve another stream. */
     nghttp2_extpri alike = {.urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY, .inc = 1};
     nghttp2_session_change_extpri_stream_priority(connection->session, stream->id, &alike, 1);
@@ -230,10 +259,12 @@ static void take_response(struct http2_stream *stream, bool end)
         free(block);
         return;
     }
+    stream->head_block = block;
+    if (!keep_head(stream))
+        return;
     bucket_give(&connection->nothing, HEAD_EARNINGS);
     stream->final = true;
     stream->head = head;
-    stream->head_block = block;
     event.kind = HTTP2_HEAD;
     event.head = &stream->head;
     http2_tell_stream(stream, &event);

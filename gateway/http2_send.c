@@ -12,8 +12,10 @@
 #include "gateway/http2_private.h"
 
 #define QUEUE_ROOM 65536 /* bytes of body that should wait */
+#define INTERIMS   16    /* heads of 1xx that may wait, of all streams */
 #define FRAME_HEAD 9
-#define FRAME_BODY (16336 - FRAME_HEAD) /* with its head it fills a buffer of 16 kB and one record */
+#define FRAME_BODY                                                                                 \
+    (16336 - FRAME_HEAD) /* with its head it fills a buffer of 16 kB and one record */
 
 static bool can_send(const struct http2_stream *stream)
 {
@@ -116,12 +118,24 @@ static void reset_take(struct http2 *connection, const struct http2_stream *stre
         http2_count_reset(connection);
 }
 
+/* The heads of a stream go in their order: those of 1xx come first. */
+static void interim_take(struct http2_stream *stream)
+{
+    if (stream->interims == 0)
+        return;
+    stream->interims--;
+    stream->connection->interims--;
+}
+
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     struct http2 *connection = context;
     struct http2_stream *stream = http2_stream_of(session, frame->hd.stream_id);
     switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
+        if (stream)
+            interim_take(stream);
+        /* fall through */
     case NGHTTP2_DATA:
         if (stream && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
             end_take(stream);
@@ -150,6 +164,7 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
     (void)error;
     if (frame->hd.type != NGHTTP2_HEADERS || !stream || stream->closed)
         return 0;
+    interim_take(stream);
     if (stream->error == HTTP2_ERROR_NONE && stream->owned)
         stream->error = HTTP2_ERROR_NOT_SENT;
     if (connection->server)
@@ -192,8 +207,11 @@ struct http2_stream *http2_send_request(struct http2 *connection, const struct h
 void http2_send_interim(struct http2_stream *stream, const struct http2_head *head)
 {
     struct http2_list list = {0};
-    if (!can_send(stream) || stream->answered || head->status < 100 || head->status > 199)
+    if (!can_send(stream) || stream->answered || head->status < 100 || head->status > 199 ||
+        stream->connection->interims == INTERIMS)
         return;
+    stream->interims++;
+    stream->connection->interims++;
     http2_list_response(&list, head);
     nghttp2_submit_headers(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id, NULL,
                            list.items, list.count, NULL);

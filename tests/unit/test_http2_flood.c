@@ -259,7 +259,7 @@ static void test_compression_bomb(void **state)
     hpack_add_string(head, "x", 1);
     hpack_add_string(head, value, sizeof(value));
     memset(block, 0x80 | 62, sizeof(block));
-    evbuffer_add(head, block, 10000);
+    evbuffer_add(head, block, 800); /* three times what a head may be, and not all of it told */
     size_t size = evbuffer_get_length(head);
     frame_add(bytes, HEADERS, END_HEADERS | END_STREAM, 1, evbuffer_pullup(head, -1), size);
     headers_add(bytes, END_HEADERS | END_STREAM, 3, GET);
@@ -272,6 +272,104 @@ static void test_compression_bomb(void **state)
                         "HEAD GET https host=example.jp:0 path=/ end\nEND\n");
     evbuffer_free(bytes);
     evbuffer_free(head);
+    http2_free(server);
+    recorder_clear(&recorder);
+}
+
+/* One that unfolds further still is not decoded to its end: that is work for nothing. */
+static void test_compression_flood(void **state)
+{
+    (void)state;
+    static char block[16000], value[4000];
+    struct recorder recorder = {0};
+    struct http2 *server = recorded_new(true, HTTP2_DEFAULTS, &recorder);
+    struct evbuffer *bytes = bytes_new(true), *head = evbuffer_new();
+    memset(value, 'v', sizeof(value));
+    hpack_add_lines(head, GET);
+    evbuffer_add(head, "\x40", 1);
+    hpack_add_string(head, "x", 1);
+    hpack_add_string(head, value, sizeof(value));
+    memset(block, 0x80 | 62, sizeof(block));
+    evbuffer_add(head, block, 100);
+    frame_add(bytes, HEADERS, END_STREAM, 1, evbuffer_pullup(head, -1), evbuffer_get_length(head));
+    frame_add(bytes, CONTINUATION, END_HEADERS, 1, block, sizeof(block));
+    feed(server, bytes, 0, 0);
+    assert_int_equal(recorder.error, HTTP2_ERROR_HEAD_FLOOD);
+    assert_int_equal(recorder.code, HTTP2_ENHANCE_YOUR_CALM);
+    evbuffer_free(bytes);
+    evbuffer_free(head);
+    http2_free(server);
+    recorder_clear(&recorder);
+}
+
+/* Small frames, large heads: the streams that are open have so much room for them together. */
+static void test_many_heads(void **state)
+{
+    (void)state;
+    static char refs[15], value[4000];
+    struct recorder recorder = {0};
+    struct frame frame;
+    struct http2 *server = recorded_new(true, HTTP2_DEFAULTS, &recorder);
+    struct evbuffer *bytes = bytes_new(true), *head = evbuffer_new();
+    memset(value, 'v', sizeof(value));
+    memset(refs, 0x80 | 62, sizeof(refs));
+    for (uint32_t i = 0; i < 40; i++) {
+        hpack_add_lines(head, GET);
+        if (i == 0) {
+            evbuffer_add(head, "\x40", 1);
+            hpack_add_string(head, "x", 1);
+            hpack_add_string(head, value, sizeof(value));
+        }
+        evbuffer_add(head, refs, sizeof(refs));
+        size_t size = evbuffer_get_length(head);
+        frame_add(bytes, HEADERS, END_HEADERS | END_STREAM, 1 + 2 * i, evbuffer_pullup(head, -1),
+                  size);
+        evbuffer_drain(head, size);
+    }
+    feed(server, bytes, 0, 0);
+    assert_in_range(recorder.heads, 16, 18);
+    assert_in_range(server->heads, 15u << 16, 16u << 16);
+    assert_true(pulled(server, RST_STREAM, &frame));
+    assert_int_equal(frame_number(&frame, 0), HTTP2_REFUSED_STREAM);
+    assert_int_equal(recorder.errors, 0);
+    /* Those that are over make room. */
+    for (uint32_t i = 0; i < 40; i++)
+        if (recorder.streams[1 + 2 * i])
+            http2_release_stream(recorder.streams[1 + 2 * i], HTTP2_CANCEL);
+    assert_int_equal(server->heads, 0);
+    evbuffer_free(bytes);
+    evbuffer_free(head);
+    http2_free(server);
+    recorder_clear(&recorder);
+}
+
+/* What an origin says before its answer does not pile up for a client that does not read. */
+static void test_unread_interims(void **state)
+{
+    (void)state;
+    struct recorder recorder = {0};
+    struct http2 *server = recorded_new(true, HTTP2_DEFAULTS, &recorder);
+    struct evbuffer *bytes = bytes_new(true), *out = evbuffer_new();
+    static const struct field LINK = {{"link", 4}, {"</a.css>; rel=preload", 21}};
+    struct http2_head head = {.status = 103, .fields = &LINK, .field_count = 1};
+    static struct frame frame;
+    unsigned heads = 0;
+    headers_add(bytes, END_HEADERS | END_STREAM, 1, GET);
+    headers_add(bytes, END_HEADERS | END_STREAM, 3, GET);
+    feed(server, bytes, 0, 0);
+    for (int i = 0; i < 1000; i++)
+        http2_send_interim(recorder.streams[1 + i % 2 * 2], &head);
+    head.status = 200;
+    head.end = true;
+    for (int i = 0; i < 2; i++)
+        http2_send_response(recorder.streams[1 + i * 2], &head);
+    http2_pull(server, out, 1 << 20);
+    while (frame_take(out, &frame))
+        heads += frame.type == HEADERS;
+    assert_int_equal(heads, 16 + 2);
+    assert_int_equal(server->interims, 0);
+    evbuffer_free(bytes);
+    evbuffer_free(out);
     http2_free(server);
     recorder_clear(&recorder);
 }
@@ -340,6 +438,9 @@ int main(void)
         cmocka_unit_test(test_unread_refusals),
         cmocka_unit_test(test_continuation_flood),
         cmocka_unit_test(test_compression_bomb),
+        cmocka_unit_test(test_compression_flood),
+        cmocka_unit_test(test_many_heads),
+        cmocka_unit_test(test_unread_interims),
         cmocka_unit_test(test_interim_flood),
         cmocka_unit_test(test_stray_heads),
         cmocka_unit_test(test_answers_to_what_was_taken_back),
