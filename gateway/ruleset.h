@@ -36,6 +36,7 @@ int ruleset_calls_read(ruleset_call_visit *visit, void *context);
  * is the same after a reload. Flows straight to a peer have the second one.
  */
 uint32_t ruleset_mark(const char *service, bool peer);
+#define RULESET_PERMITTED 1 /* of flows by a permit; ruleset_mark() is never 1 */
 
 struct ruleset_counter {
     char name[RULESET_NAME];

@@ -90,6 +90,7 @@ struct ruleset_set {
  * permit_NAME besides. */
 #define RULESET_COUNTERS(X)                                                                        \
     X(INTERCEPTED, "intercepted") /* packets of the web that went to the proxy */                  \
+    X(FORGED, "forged")           /* packets with a sender who is not of the LAN */                \
     X(UNSERVED, "unserved")       /* ... that found nobody listening */                            \
     X(AROUND, "around")           /* ... that came by the proxy all the same */                    \
     X(LIMITED, "limited")         /* ... over network.connections-per-client */                    \

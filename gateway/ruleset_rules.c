@@ -10,9 +10,11 @@
  *     services    the first packets of media: to whom, and by which ports
  *     permits     what permit sections name
  *
- * A packet of the LAN is judged by where it goes, each anew; an answer passes when what it answers
- * has passed. Only media has a memory: the mark of its flow, so that a call goes on whatever
- * becomes of the sets.
+ * A packet of the LAN is judged by where it goes, each anew; an answer to the LAN passes when what
+ * it answers has passed. An answer of the LAN does so only where a permit let the question in, and
+ * nobody can ask in a stranger's name: else whoever wants to get out would write the question too.
+ * Only media has a memory, the mark of its flow, so that a call goes on whatever becomes of the
+ * sets.
  */
 #include <netinet/in.h> /* before linux/netfilter.h, which has its own otherwise */
 #include <linux/netfilter.h>
@@ -61,6 +63,7 @@ struct wished_row {
 #define NOT_FROM(set)      {STEP_NOT_FROM, set, 0}
 #define TO(set)            {STEP_TO, set, 0}
 #define ROUTED_TO(set)     {STEP_ROUTED_TO, set, 0}
+#define NOT_BACK(set)      {STEP_NOT_BACK, set, 0}
 #define LOCAL              {STEP_LOCAL, NULL, 0}
 #define SOURCE4(set)       {STEP_SOURCE, set, 4}
 #define SOURCE6(set)       {STEP_SOURCE, set, 6}
@@ -71,6 +74,8 @@ struct wished_row {
 #define ESTABLISHED        NF_CT_STATE_BIT(IP_CT_ESTABLISHED)
 #define RELATED            NF_CT_STATE_BIT(IP_CT_RELATED)
 #define REPLY              {STEP_REPLY, NULL, 0}
+#define MARKED(mark)       {STEP_MARKED, NULL, mark}
+#define MARK(mark)         {STEP_MARK, NULL, mark}
 #define PROXY              {STEP_USER, NULL, 0}
 #define STUN               {STEP_STUN, NULL, 0}
 #define DTLS               {STEP_DTLS, NULL, 0}
@@ -97,6 +102,8 @@ struct wished_row {
 #define ROW(wish, chain, comment, ...) {wish, {chain, comment, {__VA_ARGS__}}}
 
 /*
+ * A sender to whom no answer would go by the LAN is none of the LAN.
+ *
  * The drop behind the interceptions is what makes it fail closed: TPROXY that finds no listening
  * socket does not match, and its packet would go on and be forwarded. The forward chain says it
  * again for packets that never met the first one (rules of others that return early, for instance).
@@ -104,6 +111,8 @@ struct wished_row {
 static const struct wished_row rows[] = {
     ROW(ALWAYS, "intercept", "not from the LAN", NOT_FROM("lan"), RETURN),
     ROW(ALWAYS, "intercept", "the gateway's own addresses", LOCAL, RETURN),
+    ROW(ALWAYS, "intercept", "in a stranger's name",
+        STATE(NEW), NOT_BACK("lan"), COUNT("forged"), DROP),
     ROW(ALWAYS, "intercept", "a closed network", IPV4, TARGET4("bypass4"), RETURN),
     ROW(ALWAYS, "intercept", "a closed network", IPV6, TARGET6("bypass6"), RETURN),
     ROW(SEGMENTS, "intercept", "a segment: never through the proxy",
@@ -152,7 +161,8 @@ static const struct wished_row rows[] = {
     ROW(ALWAYS, "from_lan", "a closed network",
         IPV6, TARGET6("bypass6"), COUNT("bypassed"), ACCEPT),
     ROW(ALWAYS, "from_lan", "errors of what has passed", STATE(RELATED), ACCEPT),
-    ROW(ALWAYS, "from_lan", "answers to what has passed", STATE(ESTABLISHED), REPLY, ACCEPT),
+    ROW(ALWAYS, "from_lan", "answers to what a permit lets in",
+        STATE(ESTABLISHED), REPLY, MARKED(RULESET_PERMITTED), ACCEPT),
     ROW(ALWAYS, "from_lan", "permitted", JUMP("permits")),
     ROW(ALWAYS, "from_lan", "a segment", TO("segments"), TCP, COUNT("segments"), RESET),
     ROW(ALWAYS, "from_lan", "a segment", TO("segments"), COUNT("segments"), PROHIBITED),
@@ -192,7 +202,7 @@ static const struct wished_row rows[] = {
     ROW(MEDIA_CHECK, "accepted", "media is what it looks like", UDP, STUN, ACCEPT),
     ROW(MEDIA_CHECK, "accepted", "media is what it looks like", UDP, DTLS, ACCEPT),
     ROW(MEDIA_CHECK, "accepted", "media is what it looks like", UDP, RTP, ACCEPT),
-    ROW(MEDIA_CHECK, "accepted", "no media", UDP, COUNT("unlike-media"), PROHIBITED),
+    ROW(MEDIA_CHECK, "accepted", "no media", UDP, MARK(0), COUNT("unlike-media"), PROHIBITED),
     ROW(ALWAYS, "accepted", "and passes", COUNT("media-new"), ACCEPT),
 
     ROW(ALWAYS, "to_lan", "a closed network",

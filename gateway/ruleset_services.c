@@ -143,6 +143,7 @@ static void make_permit_ports(struct making *making, struct draft draft,
         draft_add(&draft, STEP_PROTOCOL, protocol);
         draft_add_name(&draft, STEP_PORT_IN, 0, ports, permit->name);
     }
+    draft_add(&draft, STEP_MARK, RULESET_PERMITTED);
     draft_add_name(&draft, STEP_COUNT, 0, "permit", permit->name);
     draft_add(&draft, STEP_VERDICT, NF_ACCEPT);
     make(making, &draft);

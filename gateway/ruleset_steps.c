@@ -142,7 +142,8 @@ static bool add_connection(struct nftnl_rule *rule, uint32_t target, uint32_t ke
     return true;
 }
 
-static bool add_fib(struct nftnl_rule *rule, uint32_t result)
+/* `end`: whose route is asked for, NFTA_FIB_F_DADDR or NFTA_FIB_F_SADDR. */
+static bool add_fib(struct nftnl_rule *rule, uint32_t result, uint32_t end)
 {
     struct nftnl_expr *expression = add(rule, "fib");
 
@@ -150,7 +151,7 @@ static bool add_fib(struct nftnl_rule *rule, uint32_t result)
         return false;
     nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
     nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_RESULT, result);
-    nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+    nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_FLAGS, end);
     return true;
 }
 
@@ -353,9 +354,14 @@ static bool add_match(struct nftnl_rule *rule, const struct step *step,
     case STEP_TO:
         return add_meta(rule, NFT_META_OIFNAME) && add_lookup(rule, step->name, 0);
     case STEP_ROUTED_TO:
-        return add_fib(rule, NFT_FIB_RESULT_OIFNAME) && add_lookup(rule, step->name, 0);
+        return add_fib(rule, NFT_FIB_RESULT_OIFNAME, NFTA_FIB_F_DADDR) &&
+               add_lookup(rule, step->name, 0);
+    case STEP_NOT_BACK:
+        return add_fib(rule, NFT_FIB_RESULT_OIFNAME, NFTA_FIB_F_SADDR) &&
+               add_lookup(rule, step->name, NFT_LOOKUP_F_INV);
     case STEP_LOCAL:
-        return add_fib(rule, NFT_FIB_RESULT_ADDRTYPE) && add_equal(rule, &local, sizeof(local));
+        return add_fib(rule, NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR) &&
+               add_equal(rule, &local, sizeof(local));
     case STEP_SOURCE:
     case STEP_TARGET:
         return add_address(rule, step->number, step->kind == STEP_SOURCE) &&
@@ -365,6 +371,9 @@ static bool add_match(struct nftnl_rule *rule, const struct step *step,
     case STEP_REPLY:
         return add_connection(rule, NFT_REG_1, NFT_CT_DIRECTION, -1) &&
                add_equal(rule, &reply, sizeof(reply));
+    case STEP_MARKED:
+        return add_connection(rule, NFT_REG_1, NFT_CT_MARK, -1) &&
+               add_equal(rule, &step->number, sizeof(step->number));
     case STEP_USER:
         return add_meta(rule, NFT_META_SKUID) &&
                add_equal(rule, &facts->proxy_user, sizeof(facts->proxy_user));

@@ -21,11 +21,13 @@ enum step_kind {
     STEP_NOT_FROM,  /* name */
     STEP_TO,        /* name: a set of interfaces that it goes out by */
     STEP_ROUTED_TO, /* name: the same, before routing */
+    STEP_NOT_BACK,  /* name: answers to it would go out by none of them */
     STEP_LOCAL,     /* to an address of this machine */
     STEP_SOURCE,    /* name: a set of networks; number: 4 or 6, as its family is */
     STEP_TARGET,    /* name: the same of destinations */
     STEP_STATE,     /* number: bits of the connection's state, one is enough */
     STEP_REPLY,     /* in the direction of answers */
+    STEP_MARKED,    /* number: the mark of its flow */
     STEP_USER,      /* of this machine, from a process of the proxy's user */
     STEP_STUN,      /* how a UDP packet begins */
     STEP_DTLS,

@@ -12,7 +12,7 @@ import struct
 import time
 
 from case import call, case, check, equal, reached
-from echo import Echo, Stream, attempt
+from echo import Echo, Stream, attempt, forged_datagram
 from gateway import ROOM, SERVICES
 from network import CLIENTS, GATEWAY_LAN4, origin4, origin6
 from origins import DNS_NUMBER
@@ -87,6 +87,31 @@ def what_nothing_names_is_refused_at_once(lab):
 
 
 @case()
+def an_answer_to_nothing_does_not_leave(lab):
+    """A client that writes the question to its own answer itself, in the name of a stranger."""
+    gateway_mac = json.loads(lab.network.run("gateway", "ip", "-j", "link", "show", "br-lan"))[0]["address"]
+    with echoes(lab, (ELSEWHERE, 6000)) as seen:
+        for family in (0, 1):
+            mine = CLIENTS["clinician"][family]
+            with lab.network.on("clinician"):
+                raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+                told = socket.socket((socket.AF_INET, socket.AF_INET6)[family], socket.SOCK_DGRAM)
+            with raw, told:
+                raw.bind(("eth0", 0))
+                told.bind((mine, 6001))
+                told.settimeout(1)
+                raw.send(forged_datagram(CLIENTS["clinician"][2], gateway_mac, (ELSEWHERE[family], 6000), (mine, 6001)))
+                try:
+                    raise AssertionError("the forged question came back: %r" % told.recv(100))
+                except socket.timeout:
+                    pass
+                told.sendto(b"answer", (ELSEWHERE[family], 6000))
+                time.sleep(0.2)
+        check(not any(echo.seen for echo in seen), [echo.seen for echo in seen])
+    equal(counter(lab, "forged")["packets"], 2)
+
+
+@case()
 def nobody_outside_can_begin(lab):
     for family in (0, 1):
         with Echo(lab, "clinician", CLIENTS["clinician"][family], 5000):
@@ -124,6 +149,29 @@ def egress_closes_with_a_consultation(lab):
         lab.collector.wait(10, event="consultation-off")
         wait_for(lambda: not elements(lab, "consultation"), 3, "the rules hear of its end")
         check(all_are("passes"), "after the consultation")
+
+
+@case({"network": {"egress": "consultation"}, "policy": {"linger": "3s"}})
+def what_came_in_before_is_not_answered_in_a_consultation(lab):
+    for family in (0, 1):
+        with lab.network.on("clinician"):
+            told = socket.socket((socket.AF_INET, socket.AF_INET6)[family], socket.SOCK_DGRAM)
+        with told, lab.network.datagram("internet", CLIENTS["clinician"][family], 6001, 3) as outside:
+            told.bind((CLIENTS["clinician"][family], 6001))
+            told.settimeout(3)
+            outside.send(b"question")
+            peer = told.recvfrom(100)[1]
+            told.sendto(b"answer", peer)
+            equal(outside.recv(100), b"answer", "before any consultation")
+            call(lab)
+            told.sendto(b"late", peer)
+            try:
+                raise AssertionError("in a consultation: %r" % outside.recv(100))
+            except socket.timeout:
+                pass
+        lab.collector.wait(10, event="consultation-off")
+        wait_for(lambda: not elements(lab, "consultation"), 3, "the rules hear of its end")
+        lab.collector.clear()
 
 
 # --- DNS ---
@@ -234,6 +282,23 @@ def media_must_look_like_media(lab):
                     equal(sock.recv(2048), b"anything, later")
             equal(attempt(lab, "other", "udp", MEDIA[family], 8801, b"SSH-2.0-tunnel")[0], "refused")
         equal(counter(lab, "unlike-media")["packets"], 2)
+
+
+@case({"network": {"media-check": True, "egress": "open"}}, services=MEDIA_SERVICE)
+def what_is_refused_as_no_media_is_none_later(lab):
+    """A flow that was there before its address became one of the service's."""
+    with echoes(lab, (ELSEWHERE, 8801)):
+        with lab.network.datagram("other", ELSEWHERE[0], 8801, 3) as sock:
+            sock.send(b"SSH-2.0-tunnel")
+            equal(sock.recv(100), b"SSH-2.0-tunnel")
+            nft(lab, "add", "element", "inet", "sekisho", "names4_lab", "{ %s }" % ELSEWHERE[0])
+            for _ in range(3):
+                with contextlib.suppress(OSError):  # what the one before has met
+                    sock.send(b"SSH-2.0-tunnel")
+                try:
+                    raise AssertionError("it passes: %r" % sock.recv(100))
+                except OSError as error:
+                    check(not isinstance(error, socket.timeout), "in silence")
 
 
 @case(services=PEERS)
