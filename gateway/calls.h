@@ -9,10 +9,11 @@
 
 #include "gateway/exchange.h"
 
-#define CALLS_MAX    256 /* more clients in calls are not told apart: they are left out */
-#define CALL_PEERS   8   /* of one call; more are counted only */
-#define CALL_PACKETS 20  /* to and from a peer that make a call: fewer are checks and keep-alives  \
-                          */
+#define CALLS_MAX  256 /* more clients in calls are not told apart: they are left out */
+#define CALL_PEERS 8   /* of one call; more are counted only */
+#define CALL_PACKETS                                                                               \
+    20 /* to and from a peer that make a call: fewer are checks and keep-alives                    \
+        */
 #define CALL_SERVICE 64
 
 struct call_peer {
