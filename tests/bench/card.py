@@ -75,6 +75,7 @@ GOALS = [
     ("sekisho-inspect", "new", ("squid-bump",), 1.5),
     ("sekisho-inspect", "new", ("haproxy-bridge",), 1.0),
     ("sekisho-inspect", "kept", ("haproxy-bridge",), 1.0),
+    ("sekisho-inspect", "h2", ("haproxy-bridge",), 1.0),
     ("sekisho-inspect", "one", ("haproxy-bridge",), 1.0),
     ("sekisho-inspect", "four", ("haproxy-bridge",), 1.0),
     ("sekisho-inspect", "first", ("direct",), 1.5),

@@ -64,7 +64,7 @@ http {{
 SERVER = """
     server {{
         server_name {host};
-        listen {address}:443 ssl backlog=4096;
+        listen {address}:443 ssl http2 backlog=4096;
         ssl_certificate {certificate};
         ssl_certificate_key {key};
         root {folder}/site;

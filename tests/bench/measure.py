@@ -15,6 +15,7 @@ from ground import (BIG, BIG_SIZE, CHAT, CLIENT, HISTORIES, HISTORY_SIZE, INSPEC
 from network import origin4
 
 LOAD_CONNECTIONS = 32
+LOAD_STREAMS = 10   # of HTTP/2, at a time on each
 IDLE_CONNECTIONS = 200
 HANDSHAKES = 60
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -22,12 +23,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 # name: (heading, unit, digits, more is better, in the plot)
 COLUMNS = {
     "new": ("new TLS", "conn/s", 0, True, True),
-    "kept": ("keep-alive", "h1 req/s", 0, True, True),
+    "kept": ("h1 kept open", "req/s", 0, True, True),
+    "h2": ("h2 kept open", "req/s", 0, True, True),
     "one": ("1 x 100 MB", "MB/s", 0, True, True),
     "four": ("4 x 100 MB", "MB/s", 0, True, True),
     "first": ("hs + first", "median ms", 2, False, True),
     "new-cpu": ("CPU/conn", "us", 0, False, False),
-    "kept-cpu": ("CPU/req", "us", 0, False, False),
+    "kept-cpu": ("CPU/h1 req", "us", 0, False, False),
+    "h2-cpu": ("CPU/h2 req", "us", 0, False, False),
     "idle": ("idle conn", "kB PSS", 1, False, False),
     "base": ("at rest", "MB PSS", 1, False, False),
 }
@@ -174,6 +177,24 @@ def kept_connections(ground, peer, seconds):
     return {"kept": rate, "kept-cpu": cost, "errors": errors}
 
 
+def http2_streams(ground, peer, seconds):
+    """What kept_connections() is for HTTP/1.1, of HTTP/2 and with several streams on each connection."""
+    if not peer.speaks_http2:
+        return {}
+    pids = family(peer.pid) if peer.pid else []
+    used = processor(pids)
+    done = on_client(ground, "h2load", "-t", "2", "-c", str(LOAD_CONNECTIONS), "-m", str(LOAD_STREAMS),
+                     "-D", "%ds" % seconds, url(peer, SMALL))
+    used = processor(pids) - used
+    said = done.stdout.decode(errors="replace")
+    rate = re.search(r"^finished in [^,]+, ([0-9.]+) req/s", said, re.M)
+    counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", said)
+    if "Application protocol: h2\n" not in said or not rate or not counts or not int(counts[1]):
+        raise Trouble("h2load: " + " ".join(said.split())[-200:])
+    return {"h2": float(rate[1]), "h2-cpu": used * 1e6 / int(counts[1]) if pids else None,
+            "errors": sum(map(int, counts.groups()[1:]))}
+
+
 def download(ground, peer, number):
     began = time.monotonic()
     running = [subprocess.Popen(
@@ -229,6 +250,7 @@ FIGURES = [
     ("memory", ("base", "idle"), memory),
     ("new connections", ("new", "new-cpu"), new_connections),
     ("keep-alive", ("kept", "kept-cpu"), kept_connections),
+    ("keep-alive, HTTP/2", ("h2", "h2-cpu"), http2_streams),
     ("one download", ("one",), one_download),
     ("four downloads", ("four",), four_downloads),
     ("first response", ("first",), first_response),

@@ -43,12 +43,18 @@ HAPROXY_BRIDGE = HAPROXY + """
 frontend lan
     mode http
     option httplog
-    bind 0.0.0.0:{port} transparent ssl crt {pair} alpn http/1.1
-    use_backend origin if {{ ssl_fc_sni -i {inspected} }}
-backend origin
+    bind 0.0.0.0:{port} transparent ssl crt {pair} alpn h2,http/1.1
+    acl inspected ssl_fc_sni -i {inspected}
+    use_backend origin2 if inspected {{ ssl_fc_alpn h2 }}
+    use_backend origin1 if inspected
+backend origin1
     mode http
     http-reuse never
     server origin {inspected4}:443 ssl verify required ca-file {trust} sni str({inspected}) verifyhost {inspected} alpn http/1.1
+backend origin2
+    mode http
+    http-reuse never
+    server origin {inspected4}:443 ssl verify required ca-file {trust} sni str({inspected}) verifyhost {inspected} alpn h2
 """
 
 NGINX = """
@@ -90,7 +96,7 @@ http {{
         keepalive_requests 100000000;
     }}
     server {{
-        listen {port} ssl backlog=4096;
+        listen {port} ssl http2 backlog=4096;
         server_name {inspected};
         ssl_certificate {pair};
         ssl_certificate_key {pair};
@@ -141,6 +147,7 @@ class Peer:
     title = note = ""
     process = None
     knows_chats = False
+    speaks_http2 = True  # or what it splices does
 
     def __init__(self, ground):
         self.ground = ground
@@ -317,9 +324,11 @@ PEERS = [
     row(Haproxy, "haproxy-bridge", "inspect", "HAProxy, TLS bridge",
         "TPROXY, fixed certificate, own connection to the origin for each", text=HAPROXY_BRIDGE),
     row(Nginx, "nginx-bridge", "inspect", "nginx, TLS bridge",
-        "by NAT redirect, fixed certificate, pooled connections to the origin: few handshakes there",
+        "by NAT redirect, fixed certificate, pooled connections to the origin: few handshakes there; "
+        "HTTP/2 on the client's side only",
         text=NGINX_BRIDGE),
-    row(Squid, "squid-bump", "inspect", "Squid, SslBump", "TPROXY, one process, makes certificates"),
+    row(Squid, "squid-bump", "inspect", "Squid, SslBump", "TPROXY, one process, makes certificates; no HTTP/2",
+        speaks_http2=False),
     row(Sekisho, "sekisho-inspect", "inspect", "Sekisho, inspect",
         "TPROXY, makes certificates, judges and logs every exchange"),
 ]
