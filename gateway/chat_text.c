@@ -40,11 +40,15 @@ static struct span essence_of(struct span media_type)
     return span_trim(span_first(media_type, span_index(media_type, ';')));
 }
 
+static bool ends_with(struct span type, struct span end)
+{
+    return type.size > end.size && span_equal_nocase(span_from(type, type.size - end.size), end);
+}
+
 static bool is_xml(struct span type)
 {
     return span_equal_nocase(type, SPAN("text/xml")) ||
-           span_equal_nocase(type, SPAN("application/xml")) ||
-           (type.size > 4 && span_equal_nocase(span_from(type, type.size - 4), SPAN("+xml")));
+           span_equal_nocase(type, SPAN("application/xml")) || ends_with(type, SPAN("+xml"));
 }
 
 static bool is_script(struct span type)
@@ -59,27 +63,38 @@ static bool is_script(struct span type)
 }
 
 /*
- * Text in every form but the page's own: its links are the service's. What is not declared may be
- * text as well.
+ * Everything but the page's own parts, whose links are the service's, and what holds no text that
+ * can be read: messages come as JSON, forms, thrift, protobuf and what is not declared at all.
  */
 static bool is_text(struct span type)
 {
-    static const char *const types[] = {"application/octet-stream",
-                                        "binary/octet-stream",
-                                        "application/json",
-                                        "application/x-ndjson",
-                                        "application/x-www-form-urlencoded",
-                                        "multipart/",
-                                        "text/"};
+    static const char *const others[] = {"application/font",
+                                         "application/gzip",
+                                         "application/pdf",
+                                         "application/vnd.ms-",
+                                         "application/vnd.oasis",
+                                         "application/vnd.openxmlformats",
+                                         "application/wasm",
+                                         "application/x-7z",
+                                         "application/x-font",
+                                         "application/x-gzip",
+                                         "application/x-rar",
+                                         "application/x-zip",
+                                         "application/zip",
+                                         "audio/",
+                                         "font/",
+                                         "image/",
+                                         "model/",
+                                         "text/css",
+                                         "text/html",
+                                         "video/"};
 
-    if (type.size == 0 || is_xml(type))
+    if (ends_with(type, SPAN("+json")) || is_xml(type))
         return true;
-    if (span_equal_nocase(type, SPAN("text/html")) || span_equal_nocase(type, SPAN("text/css")))
-        return false;
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-        if (span_starts_nocase(type, span_of(types[i])))
-            return true;
-    return type.size > 5 && span_equal_nocase(span_from(type, type.size - 5), SPAN("+json"));
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (span_starts_nocase(type, span_of(others[i])))
+            return false;
+    return true;
 }
 
 /* --- JSONP --- */

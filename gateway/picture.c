@@ -31,13 +31,35 @@ static const struct format {
     {SPAN("RIFF"), SPAN("WEBPVP"), picture_decode_webp},
 };
 
-static picture_decoder *find_decoder(struct span bytes)
+/* All that is there of the wanted bytes is right; `whole`: and all of them are there. */
+static bool agrees(struct span bytes, struct span wanted, bool *whole)
 {
-    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
-        if (span_starts(bytes, formats[i].start) &&
-            span_starts(span_from(bytes, 8), formats[i].later))
-            return formats[i].decode;
-    return NULL;
+    *whole = *whole && bytes.size >= wanted.size;
+    return span_starts(wanted, span_first(bytes, wanted.size));
+}
+
+static enum picture_start find_format(struct span bytes, const struct format **format)
+{
+    enum picture_start start = PICTURE_NONE;
+
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+        bool whole = true;
+        *format = &formats[i];
+        if (!agrees(bytes, formats[i].start, &whole) ||
+            !agrees(span_from(bytes, 8), formats[i].later, &whole))
+            continue;
+        if (whole)
+            return PICTURE_BEGINS;
+        start = PICTURE_PERHAPS;
+    }
+    return start;
+}
+
+enum picture_start picture_recognise(struct span bytes)
+{
+    const struct format *format;
+
+    return find_format(bytes, &format);
 }
 
 bool picture_fits(uint64_t width, uint64_t height)
@@ -59,15 +81,15 @@ bool picture_make(struct picture *picture, uint64_t width, uint64_t height)
 
 enum picture_result picture_decode(struct span bytes, struct picture *picture)
 {
-    picture_decoder *decode = find_decoder(bytes);
+    const struct format *format;
     enum picture_result result;
 
     *picture = (struct picture){.width = 0};
-    if (decode == NULL)
+    if (find_format(bytes, &format) != PICTURE_BEGINS)
         return PICTURE_UNKNOWN;
     if (bytes.size > PICTURE_BYTES_MAX)
         return PICTURE_TOO_LARGE;
-    result = decode(bytes, picture);
+    result = format->decode(bytes, picture);
     if (result != PICTURE_WHOLE && result != PICTURE_PARTIAL)
         picture_free(picture);
     return result;

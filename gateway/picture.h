@@ -42,6 +42,13 @@ struct picture {
 };
 
 /*
+ * Whether what begins with these bytes is a picture of a format that can be decoded, whatever it is
+ * declared to be: browsers show it as one. PICTURE_PERHAPS: more bytes are needed to tell.
+ */
+enum picture_start { PICTURE_NONE, PICTURE_PERHAPS, PICTURE_BEGINS };
+enum picture_start picture_recognise(struct span bytes);
+
+/*
  * Decodes. With PICTURE_WHOLE and PICTURE_PARTIAL the caller gives `picture` back to
  * picture_free(); otherwise it is empty.
  */

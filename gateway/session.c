@@ -5,6 +5,8 @@
  */
 #include "gateway/session_private.h"
 
+#include <string.h>
+
 #include "filters/memory.h"
 
 #define BODY_RATE  1024 /* bytes of a request body that must come within timeouts.body */
@@ -37,6 +39,27 @@ void field_list_add(struct field_list *list, struct span name, struct span value
         list->fields = memory_resize(list->fields, list->capacity, sizeof(*list->fields));
     }
     list->fields[list->count++] = (struct field){name, value};
+}
+
+bool field_list_join(const struct field *fields, size_t count, struct span name,
+                     char text[FIELD_LIST_TEXT], struct span *value)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct span one = fields[i].value;
+        if (!span_equal_nocase(fields[i].name, name))
+            continue;
+        if (one.size + 1 > FIELD_LIST_TEXT - size)
+            return false;
+        if (size > 0)
+            text[size++] = ',';
+        if (one.size > 0)
+            memcpy(text + size, one.data, one.size);
+        size += one.size;
+    }
+    *value = (struct span){text, size};
+    return true;
 }
 
 /* --- an exchange --- */

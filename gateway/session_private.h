@@ -46,6 +46,12 @@ struct field_list {
 };
 void field_list_add(struct field_list *list, struct span name, struct span value);
 
+/* Several fields of one name are one list (RFC 9110, section 5.3): browsers read all of them. False
+ * when they are longer than anybody needs who means well. */
+#define FIELD_LIST_TEXT 256
+bool field_list_join(const struct field *fields, size_t count, struct span name,
+                     char text[FIELD_LIST_TEXT], struct span *value);
+
 struct carrier;
 
 /* What is true of one exchange; cleared between two on one connection. */

@@ -71,11 +71,12 @@ static bool is_covered(const struct exchange *exchange)
 
 #define CODINGS_TEXT 256 /* of what we offer; the rest is left out */
 
-/* Of the content codings that the client takes only those that can be looked into are offered. */
-static struct span read_accept_encoding(struct span value, char text[CODINGS_TEXT])
+/* Of the content codings that the client takes only those that can be looked into are offered.
+ * Several fields are one list. */
+static void add_codings(struct span value, char text[CODINGS_TEXT], size_t *used)
 {
     struct span element;
-    size_t size = 0;
+    size_t size = *used;
 
     while (span_next(&value, ',', &element)) {
         struct span name = span_trim(span_first(element, span_index(element, ';')));
@@ -91,7 +92,7 @@ static struct span read_accept_encoding(struct span value, char text[CODINGS_TEX
             size += element.size;
         }
     }
-    return size > 0 ? (struct span){text, size} : SPAN("identity");
+    *used = size;
 }
 
 /*
@@ -155,6 +156,7 @@ static void send_request(struct exchange *exchange, const struct head *head)
     struct head sent = *head;
     struct field_list list = {0};
     char codings[CODINGS_TEXT];
+    size_t codings_size = 0, codings_at = SIZE_MAX;
 
     for (size_t i = 0; i < head->field_count; i++) {
         struct field field = head->fields[i];
@@ -162,10 +164,17 @@ static void send_request(struct exchange *exchange, const struct head *head)
             continue;
         if (span_equal_nocase(field.name, SPAN("Range")))
             exchange->ranged = true;
-        if (span_equal_nocase(field.name, SPAN("Accept-Encoding")))
-            field.value = read_accept_encoding(field.value, codings);
+        if (span_equal_nocase(field.name, SPAN("Accept-Encoding"))) {
+            add_codings(field.value, codings, &codings_size);
+            if (codings_at != SIZE_MAX)
+                continue;
+            codings_at = list.count;
+        }
         field_list_add(&list, field.name, field.value);
     }
+    if (codings_at != SIZE_MAX)
+        list.fields[codings_at].value =
+            codings_size > 0 ? (struct span){codings, codings_size} : SPAN("identity");
     add_tenant_headers(exchange, &list);
     sent.fields = list.fields;
     sent.field_count = list.count;

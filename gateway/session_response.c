@@ -11,8 +11,7 @@
 #include "gateway/digest.h"
 #include "gateway/replica.h"
 
-#define HELD_LIMIT  131072 /* coded bytes that are held while they decode to too little */
-#define CODING_TEXT 256    /* of all Content-Encoding fields; nobody who means well needs more */
+#define HELD_LIMIT 131072 /* coded bytes that are held while they decode to too little */
 
 /* --- to the client --- */
 
@@ -117,28 +116,16 @@ void session_judge_response(struct exchange *exchange, bool is_whole)
     }
 }
 
-/*
- * The decoder for the body, NULL when nothing can undo its codings. Several fields of one name are
- * one list (RFC 9110, section 5.3): a browser undoes all of them.
- */
+/* The decoder for the body, NULL when nothing can undo its codings. */
 static struct decoder *make_decoder(const struct response *response, size_t wanted)
 {
-    char codings[CODING_TEXT];
-    size_t size = 0;
+    char text[FIELD_LIST_TEXT];
+    struct span codings;
 
-    for (size_t i = 0; i < response->field_count; i++) {
-        struct span value = response->fields[i].value;
-        if (!span_equal_nocase(response->fields[i].name, SPAN("Content-Encoding")))
-            continue;
-        if (value.size + 1 > sizeof(codings) - size)
-            return NULL;
-        if (size > 0)
-            codings[size++] = ',';
-        if (value.size > 0)
-            memcpy(codings + size, value.data, value.size);
-        size += value.size;
-    }
-    return decoder_new((struct span){codings, size}, wanted);
+    if (!field_list_join(response->fields, response->field_count, SPAN("Content-Encoding"), text,
+                         &codings))
+        return NULL;
+    return decoder_new(codings, wanted);
 }
 
 static void begin_sniffing(struct exchange *exchange, const struct head *head)

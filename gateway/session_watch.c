@@ -22,9 +22,11 @@ static struct span value_of(const struct field *fields, size_t count, const char
 static struct watch *watch_body(struct exchange *exchange, const struct service *service,
                                 enum watch_side side, const struct field *fields, size_t count)
 {
-    struct watch_body body = {.media_type = value_of(fields, count, "Content-Type"),
-                              .content_encoding = value_of(fields, count, "Content-Encoding")};
+    struct watch_body body = {.media_type = value_of(fields, count, "Content-Type")};
+    char codings[FIELD_LIST_TEXT];
 
+    if (!field_list_join(fields, count, SPAN("Content-Encoding"), codings, &body.content_encoding))
+        body.content_encoding = SPAN("too long"); /* no coding: nobody can undo it */
     if (side == WATCH_SERVICE)
         body.target = exchange->request.target;
     return watch_new_body(exchange->flow, service, side, &body);
@@ -91,13 +93,14 @@ bool session_watch_upgrade(struct exchange *exchange)
     const struct response *response = &exchange->response;
     const struct service *service = watch_service(policy_of(exchange), exchange->request.host);
     struct websocket_parameters parameters;
-    struct span protocol;
+    struct span extensions, protocol;
+    char text[FIELD_LIST_TEXT];
 
     if (service == NULL)
         return true;
-    if (!websocket_negotiate(
-            value_of(response->fields, response->field_count, "Sec-WebSocket-Extensions"),
-            &parameters))
+    if (!field_list_join(response->fields, response->field_count, SPAN("Sec-WebSocket-Extensions"),
+                         text, &extensions) ||
+        !websocket_negotiate(extensions, &parameters))
         return false;
     protocol = value_of(response->fields, response->field_count, "Sec-WebSocket-Protocol");
     exchange->up_watch =

@@ -15,10 +15,12 @@
 #include "gateway/decode.h"
 #include "gateway/digest.h"
 #include "gateway/examination.h"
+#include "gateway/picture.h"
 #include "gateway/replica.h"
 #include "gateway/worker.h"
 
 #define TELL_UNSEEN 60000 /* ms between records of what could not be looked through */
+#define FIRST       16    /* bytes by which every picture is known */
 
 /* For whom something is learned: a watch may outlive its flow while a picture is examined. */
 struct learner {
@@ -43,6 +45,9 @@ struct watch {
     struct websocket *websocket;     /* of a WebSocket's direction */
     struct watched_picture *picture; /* that is coming in, or NULL */
     bool given_up;                   /* a body that is not what its coding says */
+    bool decided;                    /* a body: it is known whether it is text, not a picture */
+    char first[FIRST];               /* of it until then */
+    size_t first_size;
     const char *error;
 };
 
@@ -134,7 +139,7 @@ static void on_code(void *context, const struct found_link *found)
     learn(context, LEARNED_CODE, found);
 }
 
-static void picture_free(struct watched_picture *picture)
+static void watched_free(struct watched_picture *picture)
 {
     LIST_REMOVE(picture, next);
     free(picture);
@@ -155,7 +160,7 @@ static void on_examined(void *context, enum examination_status status, const str
         link_scanner_end(scanner);
         link_scanner_free(scanner);
     }
-    picture_free(picture);
+    watched_free(picture);
 }
 
 /* Only what comes from the service: the clinic's own pictures are nobody's link. */
@@ -205,7 +210,7 @@ void watch_free_all(struct worker *worker)
 
     while ((picture = LIST_FIRST(&worker->pictures)) != NULL) {
         examination_cancel(picture->examination);
-        picture_free(picture);
+        watched_free(picture);
     }
 }
 
@@ -231,10 +236,36 @@ static struct watch *watch_new(struct flow *flow, const struct service *service,
     return watch;
 }
 
+static void take_first(struct watch *watch, bool is_whole)
+{
+    struct span first = {watch->first, watch->first_size};
+    enum picture_start start = picture_recognise(first);
+
+    if (start == PICTURE_PERHAPS && !is_whole && first.size < FIRST)
+        return;
+    watch->decided = true;
+    if (start != PICTURE_BEGINS) {
+        chat_text_feed(watch->text, first);
+        return;
+    }
+    chat_text_free(watch->text);
+    watch->text = NULL;
+    picture_begin(watch);
+    picture_feed(watch, first.data, first.size);
+}
+
+/* Files are often declared as anything. Browsers show a picture that begins like one. */
 static void on_decoded(void *context, struct span bytes)
 {
     struct watch *watch = context;
 
+    while (!watch->decided && bytes.size > 0) {
+        watch->first[watch->first_size++] = bytes.data[0];
+        bytes = span_from(bytes, 1);
+        take_first(watch, false);
+    }
+    if (bytes.size == 0)
+        return;
     if (watch->text == NULL)
         picture_feed(watch, bytes.data, bytes.size);
     else
@@ -256,6 +287,7 @@ struct watch *watch_new_body(struct flow *flow, const struct service *service, e
     if (is_picture(body->media_type) && side != WATCH_SERVICE)
         return NULL;
     watch = watch_new(flow, service, side);
+    watch->decided = side != WATCH_SERVICE || is_picture(body->media_type);
     if (is_picture(body->media_type))
         picture_begin(watch);
     else if ((watch->text = chat_text_new(body->media_type, body->target, on_link, &picture_handler,
@@ -325,6 +357,8 @@ void watch_free(struct watch *watch)
 {
     if (watch == NULL)
         return;
+    if (watch->first_size > 0 && !watch->decided)
+        take_first(watch, true);
     if (watch->text != NULL)
         chat_text_end(watch->text);
     else

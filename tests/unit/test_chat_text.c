@@ -60,9 +60,17 @@ static void test_types(void **state)
                                         "application/xml",
                                         "image/svg+xml",
                                         "application/octet-stream",
+                                        "application/x-thrift",
+                                        "application/x-protobuf",
+                                        "application/x-amz-json-1.1",
+                                        "application/vnd.openxmlformats+json",
+                                        "multipart/mixed; boundary=a",
+                                        "message/x",
+                                        "nonsense",
                                         "TEXT/Plain"};
-    static const char *const left[] = {"text/html", "text/html; charset=utf-8", "text/css",
-                                       "image/png", "application/pdf",          "video/mp4"};
+    static const char *const left[] = {"text/html",       "text/html; charset=utf-8", "text/css",
+                                       "image/png",       "application/pdf",          "video/mp4",
+                                       "application/zip", "application/wasm",         "font/woff2"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)

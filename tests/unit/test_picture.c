@@ -395,26 +395,44 @@ static void test_names(void **state)
     assert_string_equal(picture_result_name(PICTURE_RESULT_COUNT), "?");
 }
 
+static void test_recognised(void **state)
+{
+    static const struct {
+        struct span bytes;
+        enum picture_start start;
+    } cases[] = {
+        {SPAN(""), PICTURE_PERHAPS},
+        {SPAN("{"), PICTURE_NONE},
+        {SPAN("\x89PN"), PICTURE_PERHAPS},
+        {SPAN("\x89PNG\r\n\x1a\n"), PICTURE_BEGINS},
+        {SPAN("\xff\xd8"), PICTURE_PERHAPS},
+        {SPAN("\xff\xd8\xff\xe0xx"), PICTURE_BEGINS},
+        {SPAN("GIF8"), PICTURE_PERHAPS},
+        {SPAN("GIF88a"), PICTURE_NONE},
+        {SPAN("GIF89a"), PICTURE_BEGINS},
+        {SPAN("RIFF1234WE"), PICTURE_PERHAPS},
+        {SPAN("RIFF1234WAVE"), PICTURE_NONE},
+        {SPAN("RIFF1234WEBPVP"), PICTURE_BEGINS},
+        {SPAN("\x89PNG\r\n\x1a\x1a"), PICTURE_NONE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        assert_int_equal(picture_recognise(cases[i].bytes), cases[i].start);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_png),
-        cmocka_unit_test(test_jpeg),
-        cmocka_unit_test(test_gif),
-        cmocka_unit_test(test_webp),
-        cmocka_unit_test(test_transparency),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_partial_content),
-        cmocka_unit_test(test_flipped),
-        cmocka_unit_test(test_wrong_checksum),
-        cmocka_unit_test(test_bomb_png),
-        cmocka_unit_test(test_bomb_jpeg),
-        cmocka_unit_test(test_bomb_scans),
-        cmocka_unit_test(test_bomb_gif),
-        cmocka_unit_test(test_bomb_webp),
-        cmocka_unit_test(test_largest),
-        cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_too_many_bytes),
+        cmocka_unit_test(test_recognised), cmocka_unit_test(test_png),
+        cmocka_unit_test(test_jpeg),       cmocka_unit_test(test_gif),
+        cmocka_unit_test(test_webp),       cmocka_unit_test(test_transparency),
+        cmocka_unit_test(test_truncated),  cmocka_unit_test(test_partial_content),
+        cmocka_unit_test(test_flipped),    cmocka_unit_test(test_wrong_checksum),
+        cmocka_unit_test(test_bomb_png),   cmocka_unit_test(test_bomb_jpeg),
+        cmocka_unit_test(test_bomb_scans), cmocka_unit_test(test_bomb_gif),
+        cmocka_unit_test(test_bomb_webp),  cmocka_unit_test(test_largest),
+        cmocka_unit_test(test_unknown),    cmocka_unit_test(test_too_many_bytes),
         cmocka_unit_test(test_names),
     };
 
