@@ -3,11 +3,12 @@
  * What the parent tells and asks the kernel's rules while the daemon works. It tells them that a
  * consultation is on or over: one element of a set changes, the rules stay as they are. It asks
  * them every two seconds who has media with a service, which is the surest sign of a call, and for
- * `sekisho status` what they have counted. When the daemon dies the kernel goes on with what it was
- * told last.
+ * `sekisho status` what they have counted. Where the table is gone it is made anew. When the daemon
+ * dies the kernel goes on with what it was told last.
  */
 #include "gateway/parent_private.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,14 +52,6 @@ void boundary_set(bool consultation)
 
 /* --- calls --- */
 
-static bool is_of_service(const struct service *service, const struct address *address)
-{
-    for (size_t i = 0; i < service->network_count; i++)
-        if (network_contains(&service->networks[i], address))
-            return true;
-    return false;
-}
-
 static void take_row(void *context, const struct ruleset_call *row)
 {
     const struct policy *policy = &parent.now.configuration->policy;
@@ -71,7 +64,9 @@ static void take_row(void *context, const struct ruleset_call *row)
         if (!straight && row->mark != ruleset_mark(service->name, false))
             continue;
         calls_note(parent.calls, service->name, &row->client, &row->peer,
-                   straight && !is_of_service(service, &row->peer), row->packets, row->bytes);
+                   straight && network_list_find(service->networks, service->network_count,
+                                                 &row->peer) == NULL,
+                   row->packets, row->bytes);
         return;
     }
 }
@@ -111,6 +106,19 @@ static void give_signs(void)
     }
 }
 
+/* Somebody has removed the table: "flush ruleset" is how /etc/nftables.conf begins on Debian. */
+static void put_back(void)
+{
+    char error[512];
+
+    if (ruleset_install(parent.now.configuration, error, sizeof(error)) == 0) {
+        log_warnx("the kernel's rules were removed by somebody: they are put back");
+        boundary_renew();
+    } else if (!parent.calls_failed) {
+        log_warnx("the kernel's rules were removed by somebody and cannot be put back: %s", error);
+    }
+}
+
 static void on_look(evutil_socket_t fd, short what, void *argument)
 {
     (void)fd;
@@ -120,7 +128,9 @@ static void on_look(evutil_socket_t fd, short what, void *argument)
         return;
     calls_begin(parent.calls, clock_unix_ms());
     if (ruleset_calls_read(take_row, NULL) != 0) {
-        if (!parent.calls_failed)
+        if (errno == ENOENT)
+            put_back();
+        else if (!parent.calls_failed)
             log_warn("the kernel does not say who is in a call");
         parent.calls_failed = true;
         return;

@@ -5,6 +5,7 @@
  */
 #include "gateway/configuration_reader.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "gateway/configuration_parse.h"
@@ -163,6 +164,23 @@ static bool has_port(const struct port_range *ranges, size_t count, uint16_t por
     return false;
 }
 
+/* dnsmasq takes a name and all below it: one name can reach as far as a pattern. */
+static void check_media_host(struct reader *reader, const struct hostset_entry *entry)
+{
+    const char *name = dns_media_name(entry->pattern);
+    char below[HOST_PATTERN_TEXT + 1];
+
+    if (!name) {
+        reader_warning(reader, entry->rule,
+                       "\"%s\" has no effect: dnsmasq knows names and all below them, but no "
+                       "addresses and no * within a name",
+                       entry->pattern);
+    } else if (name == entry->pattern) {
+        snprintf(below, sizeof(below), ".%s", name);
+        reader_check_reach(reader, below, entry->rule);
+    }
+}
+
 void reader_check_media(struct reader *reader, const struct service *service)
 {
     bool has_hosts = hostset_count(service->media_hosts) > 0;
@@ -172,14 +190,8 @@ void reader_check_media(struct reader *reader, const struct service *service)
         reader_warning(reader, service->rule,
                        "service \"%s\": media ports have no effect without networks or media-hosts",
                        service->name);
-    for (size_t i = 0; i < hostset_count(service->media_hosts); i++) {
-        const struct hostset_entry *entry = hostset_at(service->media_hosts, i);
-        if (!dns_media_name(entry->pattern))
-            reader_warning(reader, entry->rule,
-                           "\"%s\" has no effect: dnsmasq knows names and all below them, but no "
-                           "addresses and no * within a name",
-                           entry->pattern);
-    }
+    for (size_t i = 0; i < hostset_count(service->media_hosts); i++)
+        check_media_host(reader, hostset_at(service->media_hosts, i));
     if (has_hosts && !has_ports && !service->quic)
         reader_warning(reader, service->rule,
                        "service \"%s\": media-hosts have no effect without media ports",

@@ -158,28 +158,32 @@ static bool is_reserved_suffix(const char *suffix)
  * Japan, and "*clinic.co.jp" is every name that somebody can register with that ending. Nor should
  * it cover what strangers can fill.
  */
-static void check_suffix(struct reader *reader, const struct hostset_entry *entry)
+void reader_check_reach(struct reader *reader, const char *pattern, struct rule rule)
 {
     size_t offset;
-    bool wide = host_pattern_kind(span_of(entry->pattern), &offset) != PATTERN_EXACT;
-    const char *base = entry->pattern + offset;
-    const char *platform = shared_platform_find(entry->pattern);
+    bool wide = host_pattern_kind(span_of(pattern), &offset) != PATTERN_EXACT;
+    const char *base = pattern + offset;
+    const char *platform = shared_platform_find(pattern);
 
     if (wide && reader->suffixes && !is_reserved_suffix(base) &&
         (base[0] == '\0' ||
          psl_is_public_suffix2(reader->suffixes, base, PSL_TYPE_ICANN | PSL_TYPE_NO_STAR_RULE))) {
-        reader_error(reader, entry->rule,
-                     "\"%s\" covers all that anybody registers under %s: name the hosts",
-                     entry->pattern, base);
+        reader_error(reader, rule,
+                     "\"%s\" covers all that anybody registers under %s: name the hosts", pattern,
+                     base);
         return;
     }
     if (!platform && wide && reader->suffixes &&
         psl_is_public_suffix2(reader->suffixes, base, PSL_TYPE_PRIVATE | PSL_TYPE_NO_STAR_RULE))
         platform = base;
     if (platform)
-        reader_warning(reader, entry->rule,
-                       "\"%s\" covers what anybody puts on the shared platform %s", entry->pattern,
-                       platform);
+        reader_warning(reader, rule, "\"%s\" covers what anybody puts on the shared platform %s",
+                       pattern, platform);
+}
+
+static void check_entry(struct reader *reader, const struct hostset_entry *entry)
+{
+    reader_check_reach(reader, entry->pattern, entry->rule);
 }
 
 /* The entry of that very pattern: the set has kept it instead of the one that was just to be added.
@@ -208,7 +212,7 @@ void reader_add_host(struct reader *reader, struct hostset *set, const char *pat
         reader_error(reader, rule, "\"%s\" is not a host pattern: %s", pattern, error);
     } else if (hostset_count(set) > count) {
         if (permits)
-            check_suffix(reader, hostset_at(set, count));
+            check_entry(reader, hostset_at(set, count));
     } else {
         const struct hostset_entry *same = find_same(set, pattern);
         if (same && same->tag != tag)
@@ -241,7 +245,7 @@ static const char *add_line(struct reader *reader, const struct list *list, stru
     const char *error = hostset_add(list->set, pattern, tag, rule);
 
     if (list->permits && hostset_count(list->set) > count)
-        check_suffix(reader, hostset_at(list->set, count));
+        check_entry(reader, hostset_at(list->set, count));
     return error;
 }
 

@@ -111,6 +111,9 @@ bool reader_scan(struct reader *reader, const char *path);
 void reader_apply(struct reader *reader, const struct option_row *option, void *base,
                   const struct values *values);
 
+/* Tells of a pattern that lets things pass and covers what strangers can fill. */
+void reader_check_reach(struct reader *reader, const char *pattern, struct rule rule);
+
 /* Adds a host pattern, with all checks. */
 void reader_add_host(struct reader *reader, struct hostset *set, const char *pattern, int tag,
                      struct rule rule, bool permits);

@@ -312,6 +312,11 @@ static void test_platform_warnings(void **state)
     expect_report("clinic {\n splice = {\"drive.google.com\"} }", "t.conf:2: warning: ", false);
     expect_report("service \"a\" {\n\n inspect = {\"*.cloudfront.net\"} }",
                   "t.conf:3: warning: \"*.cloudfront.net\" covers", false);
+    /* dnsmasq takes a media host's name and all below it */
+    expect_report("service \"a\" { media-udp = {\"9000\"}\n media-hosts = {\"herokuapp.com\"} }",
+                  "t.conf:2: warning: \".herokuapp.com\" covers", false);
+    expect_report("service \"a\" { media-udp = {\"9000\"}\n media-hosts = {\"co.jp\"} }",
+                  "t.conf:2: error: \".co.jp\" covers all that anybody registers", true);
     write_text("lists/shared.txt", "# x\na.example.jp\n.github.io\n");
     expect_report("clinic { lists = {\"lists/shared.txt\"} }",
                   "lists/shared.txt:3: warning: \".github.io\" covers what anybody puts on the "

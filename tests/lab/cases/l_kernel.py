@@ -414,6 +414,19 @@ def closed_networks_never_meet_the_proxy(lab):
 
 # --- what stays over a reload ---
 
+@case({"network": {"egress": "consultation"}})
+def rules_that_somebody_removes_come_back(lab):
+    """As /etc/nftables.conf of Debian does, which begins with "flush ruleset"."""
+    call(lab)
+    for _ in range(2):
+        nft(lab, "flush", "ruleset")
+        wait_for(lambda: "sekisho" in nft(lab, "list", "tables"), 10, "the table is there again")
+        wait_for(lambda: elements(lab, "consultation") == ["br-lan"], 3, "and knows of the consultation")
+        equal(attempt(lab, "clinician", "tcp", ELSEWHERE[0], 4444)[0], "refused")
+        reached(lab, lab.curl("clinician", "https://ehr.example-clinic.jp/"))
+    check("put back" in lab.gateway.log(), "it says so")
+
+
 @case(services=MEDIA_SERVICE)
 def reload_keeps_what_the_kernel_knows(lab):
     with echoes(lab, (MEDIA, 8801)):
