@@ -7,21 +7,9 @@
 
 #include <string.h>
 
-#define SHORTEST 14 /* "a.jp/abcde" */
+#include "filters/base64.h"
 
-/* 0 to 63, or -1. */
-static int digit_of(char byte)
-{
-    if (byte >= 'A' && byte <= 'Z')
-        return byte - 'A';
-    if (byte >= 'a' && byte <= 'z')
-        return byte - 'a' + 26;
-    if (byte >= '0' && byte <= '9')
-        return byte - '0' + 52;
-    if (byte == '+' || byte == '-')
-        return 62;
-    return byte == '/' || byte == '_' ? 63 : -1;
-}
+#define SHORTEST 14 /* "a.jp/abcde" */
 
 /* The letters of base64 at the end of the word, without their padding. */
 static struct span letters_of(struct span word)
@@ -33,7 +21,7 @@ static struct span letters_of(struct span word)
         padding++;
     }
     start = word.size;
-    while (start > 0 && digit_of(word.data[start - 1]) >= 0)
+    while (start > 0 && base64_digit(word.data[start - 1]) >= 0)
         start--;
     return span_from(word, start);
 }
@@ -45,7 +33,7 @@ static size_t decode(struct span letters, char *text)
     size_t size = 0;
 
     for (size_t i = 0; i < letters.size; i++) {
-        bits = bits << 6 | (uint32_t)digit_of(letters.data[i]);
+        bits = bits << 6 | (uint32_t)base64_digit(letters.data[i]);
         count += 6;
         if (count < 8)
             continue;

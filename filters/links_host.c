@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filters/punycode.h"
 #include "gateway/exchange.h"
 
 #define LABEL        63
@@ -175,12 +176,36 @@ static bool is_ascii(struct span text)
     return true;
 }
 
+/* Symbols are not in IDNA 2008, but browsers go to such hosts. */
+static bool read_symbols(struct span text, char host[HOST_TEXT])
+{
+    struct span label;
+    size_t used = 0;
+    while (text.size > 0) {
+        char code[PUNYCODE_LABEL];
+        size_t end = span_index(text, '.');
+        label = span_first(text, end);
+        if (!is_ascii(label))
+            label = (struct span){code, punycode_encode(label, code)};
+        if (label.size == 0 || label.size + 1 >= HOST_TEXT - used)
+            return false;
+        memcpy(host + used, label.data, label.size);
+        used += label.size;
+        text = span_from(text, end);
+        if (text.size > 0)
+            host[used++] = '.';
+        text = span_from(text, 1);
+    }
+    host[used] = '\0';
+    return used > 0;
+}
+
 /* As browsers do (UTS 46): case, width and the other full stops are mapped. */
 static bool read_idn(const char *text, char host[HOST_TEXT])
 {
     char *ascii = NULL;
     if (idn2_to_ascii_8z(text, &ascii, IDN2_NONTRANSITIONAL | IDN2_NFC_INPUT) != IDN2_OK)
-        return false;
+        return read_symbols(span_of(text), host);
     bool good = strlen(ascii) < HOST_TEXT;
     if (good)
         memcpy(host, ascii, strlen(ascii) + 1);

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "filters/base64.h"
 #include "filters/glob.h"
 #include "filters/hostname.h"
 
@@ -175,16 +176,6 @@ static bool put_decoded(struct span encoded, char *buffer, struct span *text)
         return false;
     text->size = url_decode(*text, buffer);
     return true;
-}
-
-static int base64_digit(char byte)
-{
-    return byte >= 'A' && byte <= 'Z'   ? byte - 'A'
-           : byte >= 'a' && byte <= 'z' ? byte - 'a' + 26
-           : byte >= '0' && byte <= '9' ? byte - '0' + 52
-           : byte == '-' || byte == '+' ? 62
-           : byte == '_' || byte == '/' ? 63
-                                        : -1;
 }
 
 /* RFC 4648, section 5, without padding. False when something else stands in it. */

@@ -4,21 +4,9 @@
 
 #include <string.h>
 
-static const char start[] = "data:image/";
+#include "filters/base64.h"
 
-/* 0 to 63, or -1 for a byte that is no digit of base64 (RFC 4648, both alphabets). */
-static int digit_of(char byte)
-{
-    if (byte >= 'A' && byte <= 'Z')
-        return byte - 'A';
-    if (byte >= 'a' && byte <= 'z')
-        return byte - 'a' + 26;
-    if (byte >= '0' && byte <= '9')
-        return byte - '0' + 52;
-    if (byte == '+' || byte == '-')
-        return 62;
-    return byte == '/' || byte == '_' ? 63 : -1;
-}
+static const char start[] = "data:image/";
 
 static void flush(struct data_url_scanner *scanner, const struct data_url_handler *handler,
                   void *context)
@@ -120,7 +108,7 @@ static void take_body(struct data_url_scanner *scanner, char byte,
 
     if (take_escape(scanner, &byte) || byte == '\r' || byte == '\n')
         return;
-    digit = digit_of(byte);
+    digit = base64_digit(byte);
     if (digit < 0) { /* padding ends it too */
         data_url_end(scanner, handler, context);
         return;

@@ -142,6 +142,10 @@ static const struct link_case spellings[] = {
     {"https://xn--wgv71a119e.jp/a", "https://xn--wgv71a119e.jp/a"},
     {"XN--WGV71A119E.JP", "xn--wgv71a119e.jp/"},
     {"日本語.jp", "xn--wgv71a119e.jp/"},
+    {"https://i\u2764\ufe0f.ws/a", "https://xn--i-7iq.ws/a"},
+    {"https://\U0001f4a9.la", "https://xn--ls8h.la/"},
+    {"http://A.\u2603.EXAMPLE.jp/", "http://a.xn--n3h.example.jp/"},
+    {"I\u2764.ws", "xn--i-7iq.ws/"},
     {"例え.みんな", "xn--r8jz45g.xn--q9jyb4c/"},
     {"https://раypal.com/a", "https://xn--ypal-43d9g.com/a"},
     {"раypal.com", "xn--ypal-43d9g.com/"},
@@ -292,7 +296,6 @@ static const struct link_case missed[] = {
     {"https://例え。テスト/a", ""},    /* a full stop between letters of no ASCII */
     {"日本example.jp", "example.jp/"}, /* kanji before ASCII count as the sentence */
     {"evil.rs", ""},                   /* a domain that is rather a file */
-    {"https://i\u2764.ws/", ""},       /* symbols: IDNA 2008 has none */
     {"taro@evil.example.jp/a", ""},    /* user information without a scheme */
     {"pj.elpmaxe.live//:sptth", "pj.elpmaxe.live//:sptth"}, /* written backwards */
     {"https://evil.example.jp/a|b", E}, /* the bar ends it: another path, same host */
