@@ -240,9 +240,14 @@ static void write_zones(struct writing *writing)
     }
 }
 
-/* As they are answered, the addresses go into the sets by which media passes. */
+/*
+ * As they are answered, the addresses go into the sets by which media passes. That is done for what
+ * comes from upstream, not for what dnsmasq or a client remembers: after the set has lost an
+ * address (its time is over, or the gateway was started anew) it must soon be asked for again.
+ */
 static void write_media_hosts(struct writing *writing)
 {
+    bool first = true;
     const struct policy *policy = &writing->configuration->policy;
     char set4[RULESET_NAME], set6[RULESET_NAME];
 
@@ -252,6 +257,11 @@ static void write_media_hosts(struct writing *writing)
             continue;
         ruleset_name(set4, "names4", service->name);
         ruleset_name(set6, "names6", service->name);
+        if (first) {
+            write_heading(writing, "Names are asked for again after a minute.");
+            evbuffer_add_printf(writing->out, "max-ttl=60\nmax-cache-ttl=60\n");
+            first = false;
+        }
         evbuffer_add_printf(writing->out, "\n# The media hosts of service %s.\n", service->name);
         for (size_t k = 0; k < hostset_count(service->media_hosts); k++) {
             const char *name = dns_media_name(hostset_at(service->media_hosts, k)->pattern);

@@ -147,7 +147,7 @@ static void test_zones(void **state)
                 LINES("server=/onshi.example/198.51.100.53#53",
                       "server=/onshi.example/2001:db8::53#5353", "rebind-domain-ok=/onshi.example/",
                       "server=/100.51.198.in-addr.arpa/198.51.100.53#53"),
-                LINES("idle"));
+                LINES("idle", "max-ttl"));
 }
 
 static void test_media_hosts(void **state)
@@ -157,7 +157,8 @@ static void test_media_hosts(void **state)
                 "service \"my-call_1\" { reviewed = \"2026-01-01\" media-udp = {\"3478\"}\n"
                 "  media-hosts = {\"turn.call.example\", \"*.media.example\", \".in.example\",\n"
                 "                 \"us*.turn.example\", \"192.0.2.1\"} }\n",
-                LINES("nftset=/turn.call.example/4#inet#sekisho#names4_my-call_1,"
+                LINES("max-ttl=60", "max-cache-ttl=60",
+                      "nftset=/turn.call.example/4#inet#sekisho#names4_my-call_1,"
                       "6#inet#sekisho#names6_my-call_1",
                       "nftset=/media.example/4#inet#sekisho#names4_my-call_1,"
                       "6#inet#sekisho#names6_my-call_1",
