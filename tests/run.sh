@@ -188,7 +188,7 @@ if [ "$sanitize" = yes ]; then
     LAB_RELOADS=${LAB_RELOADS:-20}
     export ASAN_OPTIONS UBSAN_OPTIONS LAB_BACK LAB_RELOADS
     check "$build-sanitize" " (sanitizers)"
-    lab "$build-sanitize" " (sanitizers)" --not '^a_direct' --slow 3
+    lab "$build-sanitize" " (sanitizers)" --not '^a_direct|_direct$' --slow 3
     unset ASAN_OPTIONS UBSAN_OPTIONS LAB_BACK LAB_RELOADS
 fi
 
