@@ -10,6 +10,8 @@
 
 #include "filters/sniff.h"
 
+#include "filters/ascii.h"
+
 /* Dots and spaces in a row of which no more are kept: only the last of them can matter. */
 #define RUN_LIMIT 8
 
@@ -110,20 +112,12 @@ static bool name_end(struct name *name)
     return name->size > 0;
 }
 
-static int hexadecimal(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The byte that an escape ("%41" or "=41") at `at` stands for, -1 when it is none. */
 static int escaped_byte(struct span text, size_t at)
 {
     if (at + 2 >= text.size)
         return -1;
-    int high = hexadecimal(text.data[at + 1]), low = hexadecimal(text.data[at + 2]);
+    int high = ascii_digit(text.data[at + 1], 16), low = ascii_digit(text.data[at + 2], 16);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filters/ascii.h"
+
 void file_type_describe(enum file_type type, struct file_facts *facts)
 {
     static const struct file_facts rows[] = {
@@ -421,7 +423,7 @@ static bool find_type(struct span name, const struct named_type *rows, size_t co
         return false;
     for (size_t i = 0; i < name.size; i++) {
         char c = name.data[i];
-        key[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        key[i] = ascii_lower(c);
     }
     key[name.size] = '\0';
     row = bsearch(key, rows, count, sizeof(*rows), compare_names);

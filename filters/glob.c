@@ -3,6 +3,8 @@
  */
 #include "filters/glob.h"
 
+#include "filters/ascii.h"
+
 /* Reads one unit of the text: its byte, and how many bytes of the text it takes. */
 typedef char unit_reader(struct span text, size_t *size);
 
@@ -12,22 +14,11 @@ static char read_byte(struct span text, size_t *size)
     return text.data[0];
 }
 
-static int digit_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
 int glob_hexadecimal(struct span digits)
 {
     if (digits.size < 2)
         return -1;
-    int high = digit_value(digits.data[0]), low = digit_value(digits.data[1]);
+    int high = ascii_digit(digits.data[0], 16), low = ascii_digit(digits.data[1], 16);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

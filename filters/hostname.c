@@ -8,25 +8,16 @@
 #include <idn2.h>
 #include <string.h>
 
+#include "filters/ascii.h"
 #include "filters/glob.h"
 #include "gateway/exchange.h"
 
 #define LABEL_SIZE 63
 #define NAME_SIZE  253
 
-static char lower(char byte)
-{
-    return byte >= 'A' && byte <= 'Z' ? (char)(byte + ('a' - 'A')) : byte;
-}
-
-static bool is_digit(char byte)
-{
-    return byte >= '0' && byte <= '9';
-}
-
 static bool is_label_byte(char byte)
 {
-    return (byte >= 'a' && byte <= 'z') || is_digit(byte) || byte == '-' || byte == '_';
+    return (byte >= 'a' && byte <= 'z') || ascii_is_digit(byte) || byte == '-' || byte == '_';
 }
 
 static bool label_is_valid(struct span label)
@@ -51,12 +42,12 @@ static bool ends_in_number(struct span name)
     struct span last = span_from(name, start);
     if (span_starts(last, SPAN("0x"))) {
         for (size_t i = 2; i < last.size; i++)
-            if (!is_digit(last.data[i]) && (last.data[i] < 'a' || last.data[i] > 'f'))
+            if (!ascii_is_digit(last.data[i]) && (last.data[i] < 'a' || last.data[i] > 'f'))
                 return false;
         return true;
     }
     for (size_t i = 0; i < last.size; i++)
-        if (!is_digit(last.data[i]))
+        if (!ascii_is_digit(last.data[i]))
             return false;
     return last.size > 0;
 }
@@ -86,7 +77,7 @@ bool host_normalise(struct span host, char *text)
     if (host.size < 1 || host.size > NAME_SIZE)
         return false;
     for (size_t i = 0; i < host.size; i++)
-        text[i] = lower(host.data[i]);
+        text[i] = ascii_lower(host.data[i]);
     text[host.size] = '\0';
 
     struct span name = {text, host.size};
@@ -114,20 +105,12 @@ bool host_is_literal(struct span host)
     return span_index(host, ':') < host.size || ends_in_number(host);
 }
 
-static bool is_ascii(struct span text)
-{
-    for (size_t i = 0; i < text.size; i++)
-        if ((unsigned char)text.data[i] >= 0x80)
-            return false;
-    return true;
-}
-
 /* host_normalise() for what a person wrote: U-labels become A-labels. `text` takes HOST_TEXT bytes.
  */
 static bool normalise_written(struct span name, char *text)
 {
     char copy[1024], *ascii = NULL;
-    if (is_ascii(name))
+    if (ascii_alone(name))
         return host_normalise(name, text);
     if (name.size >= sizeof(copy) || memchr(name.data, '\0', name.size))
         return false;
@@ -147,7 +130,7 @@ static size_t normalise_glob_label(struct span label, char *text)
     if (label.size < 1 || label.size > LABEL_SIZE)
         return 0;
     for (size_t i = 0; i < label.size; i++) {
-        text[i] = lower(label.data[i]);
+        text[i] = ascii_lower(label.data[i]);
         if (!is_label_byte(text[i]) && text[i] != '*')
             return 0;
     }

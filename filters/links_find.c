@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "filters/ascii.h"
+
 #define MANY  16  /* links of a word that are read at full length */
 #define SHORT 256 /* bytes that are read of each of the others: the whole stays linear */
 #define NAME  512 /* bytes of a written bare name at most */
@@ -34,20 +36,10 @@ struct place {
     size_t target, end;
 };
 
-static char lower(char byte)
-{
-    return byte >= 'A' && byte <= 'Z' ? (char)(byte + ('a' - 'A')) : byte;
-}
-
-static bool is_digit(char byte)
-{
-    return byte >= '0' && byte <= '9';
-}
-
 static bool is_label_byte(char byte)
 {
-    return is_digit(byte) || (lower(byte) >= 'a' && lower(byte) <= 'z') || byte == '-' ||
-           byte == '_';
+    return ascii_is_digit(byte) || (ascii_lower(byte) >= 'a' && ascii_lower(byte) <= 'z') ||
+           byte == '-' || byte == '_';
 }
 
 static bool is_wide(char byte)
@@ -232,7 +224,7 @@ static size_t read_port(const struct find *find, size_t at, size_t end, struct s
     *port = (struct span){NULL, 0};
     if (at >= end || find->text[at] != ':')
         return at;
-    while (digits < end && is_digit(find->text[digits]))
+    while (digits < end && ascii_is_digit(find->text[digits]))
         digits++;
     *port = part(find, at + 1, digits);
     return digits;
@@ -242,7 +234,7 @@ static size_t read_port(const struct find *find, size_t at, size_t end, struct s
 
 static bool is_scheme_letter(char byte)
 {
-    return byte != '\0' && strchr("tx*#_+", lower(byte)) != NULL;
+    return byte != '\0' && strchr("tx*#_+", ascii_lower(byte)) != NULL;
 }
 
 /* http, hxxp, h**p, ttp and intent, before the colon. */
@@ -255,13 +247,13 @@ static bool read_scheme(const struct find *find, size_t colon, size_t *start, bo
         *start = colon - 6;
         return true;
     }
-    *tls = at > 0 && lower(text[at - 1]) == 's';
+    *tls = at > 0 && ascii_lower(text[at - 1]) == 's';
     at -= *tls;
-    if (at < 3 || lower(text[at - 1]) != 'p' || !is_scheme_letter(text[at - 2]) ||
+    if (at < 3 || ascii_lower(text[at - 1]) != 'p' || !is_scheme_letter(text[at - 2]) ||
         !is_scheme_letter(text[at - 3]))
         return false;
     at -= 3;
-    *start = at > 0 && lower(text[at - 1]) == 'h' ? at - 1 : at;
+    *start = at > 0 && ascii_lower(text[at - 1]) == 'h' ? at - 1 : at;
     return true;
 }
 
@@ -475,7 +467,7 @@ static bool is_plain_number(struct span name)
 {
     unsigned dots = 0;
     for (size_t i = 0; i < name.size; i++) {
-        if (!is_digit(name.data[i]) && name.data[i] != '.')
+        if (!ascii_is_digit(name.data[i]) && name.data[i] != '.')
             return false;
         dots += name.data[i] == '.';
     }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filters/ascii.h"
 #include "filters/punycode.h"
 #include "gateway/exchange.h"
 
@@ -114,15 +115,9 @@ bool link_host_is_likely(struct span host)
 
 /* --- numbers (WHATWG URL, "IPv4 parser") --- */
 
-static bool is_number_byte(char byte, unsigned base)
-{
-    return (byte >= '0' && byte < (base == 8 ? '8' : ':')) ||
-           (base == 16 && ((byte >= 'a' && byte <= 'f') || (byte >= 'A' && byte <= 'F')));
-}
-
 static bool read_number(struct span text, uint64_t *value)
 {
-    unsigned base = 10;
+    int base = 10;
     if (text.size == 0)
         return false;
     if (span_starts_nocase(text, SPAN("0x"))) {
@@ -133,10 +128,10 @@ static bool read_number(struct span text, uint64_t *value)
     }
     *value = 0;
     for (size_t i = 0; i < text.size; i++) {
-        char byte = text.data[i];
-        if (!is_number_byte(byte, base) || *value > UINT32_MAX)
+        int digit = ascii_digit(text.data[i], base);
+        if (digit < 0 || *value > UINT32_MAX)
             return false;
-        *value = *value * base + (unsigned)(byte <= '9' ? byte - '0' : (byte | 0x20) - 'a' + 10);
+        *value = *value * (unsigned)base + (unsigned)digit;
     }
     return true;
 }
@@ -168,14 +163,6 @@ static bool read_address(struct span text, char host[HOST_TEXT])
 
 /* --- names --- */
 
-static bool is_ascii(struct span text)
-{
-    for (size_t i = 0; i < text.size; i++)
-        if ((uint8_t)text.data[i] >= 0x80)
-            return false;
-    return true;
-}
-
 /* Symbols are not in IDNA 2008, but browsers go to such hosts. */
 static bool read_symbols(struct span text, char host[HOST_TEXT])
 {
@@ -185,7 +172,7 @@ static bool read_symbols(struct span text, char host[HOST_TEXT])
         char code[PUNYCODE_LABEL];
         size_t end = span_index(text, '.');
         label = span_first(text, end);
-        if (!is_ascii(label))
+        if (!ascii_alone(label))
             label = (struct span){code, punycode_encode(label, code)};
         if (label.size == 0 || label.size + 1 >= HOST_TEXT - used)
             return false;
@@ -233,7 +220,7 @@ bool link_host_read(struct span written, char host[HOST_TEXT])
     struct span ascii = {text, size};
     if (memchr(text, '\0', size))
         return false;
-    if (!is_ascii(ascii)) {
+    if (!ascii_alone(ascii)) {
         if (!read_idn(text, name))
             return false;
         ascii = span_of(name);

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "filters/ascii.h"
+
 #define E BYTE_END
 #define S BYTE_SPECIAL
 #define M BYTE_MARK
@@ -74,14 +76,9 @@ const uint8_t link_byte_class[256] = {
 static void layer_reference(struct link_scanner *scanner, uint32_t character);
 static void layer_escape(struct link_scanner *scanner, uint32_t character);
 
-static int digit_value(uint32_t character, unsigned base)
+static int digit_value(uint32_t character, int base)
 {
-    int value = -1;
-    if (character >= '0' && character <= '9')
-        value = (int)(character - '0');
-    else if ((character | 0x20u) >= 'a' && (character | 0x20u) <= 'f' && character < 0x80)
-        value = (int)((character | 0x20u) - 'a' + 10);
-    return value < (int)base ? value : -1;
+    return character < 0x80 ? ascii_digit((char)character, base) : -1;
 }
 
 /* --- character references --- */
@@ -89,7 +86,7 @@ static int digit_value(uint32_t character, unsigned base)
 /* "&#58", "&#x3A": 0 when it is none. */
 static uint32_t reference_number(struct span text)
 {
-    unsigned base = 10;
+    int base = 10;
     size_t at = 2;
     uint32_t value = 0;
     if (text.size < 3 || text.data[1] != '#')
@@ -99,10 +96,10 @@ static uint32_t reference_number(struct span text)
         at = 3;
     }
     for (; at < text.size; at++) {
-        int digit = digit_value((uint8_t)text.data[at], base);
+        int digit = ascii_digit(text.data[at], base);
         if (digit < 0 || value > 0x110000)
             return 0;
-        value = value * base + (uint32_t)digit;
+        value = value * (uint32_t)base + (uint32_t)digit;
     }
     return value > 0x10ffff ? 0 : value;
 }

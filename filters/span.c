@@ -5,11 +5,7 @@
 
 #include <string.h>
 
-static unsigned char lower(char byte)
-{
-    unsigned char value = (unsigned char)byte;
-    return value >= 'A' && value <= 'Z' ? (unsigned char)(value + ('a' - 'A')) : value;
-}
+#include "filters/ascii.h"
 
 static bool is_blank(char byte)
 {
@@ -19,7 +15,7 @@ static bool is_blank(char byte)
 static bool equal_nocase(const char *a, const char *b, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        if (lower(a[i]) != lower(b[i]))
+        if (ascii_lower(a[i]) != ascii_lower(b[i]))
             return false;
     return true;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "filters/ascii.h"
 #include "filters/memory.h"
 #include "filters/url.h"
 
@@ -27,25 +28,16 @@ bool parse_boolean(const char *text, bool *value)
     return false;
 }
 
-static int digit_of(char byte, int base)
-{
-    int digit = byte >= '0' && byte <= '9'   ? byte - '0'
-                : byte >= 'a' && byte <= 'f' ? byte - 'a' + 10
-                : byte >= 'A' && byte <= 'F' ? byte - 'A' + 10
-                                             : 99;
-    return digit < base ? digit : -1;
-}
-
 /* The digits that `text` begins with; how many bytes they are is returned. 0 when there is no
  * number. */
 static size_t take_number(const char *text, int base, int64_t *value)
 {
     size_t used = 0;
 
-    for (*value = 0; digit_of(text[used], base) >= 0; used++) {
+    for (*value = 0; ascii_digit(text[used], base) >= 0; used++) {
         if (*value > (INT64_MAX - 15) / 16)
             return 0;
-        *value = *value * base + digit_of(text[used], base);
+        *value = *value * base + ascii_digit(text[used], base);
     }
     return used;
 }
@@ -248,7 +240,7 @@ static bool parse_mac(const char *text, uint8_t mac[6])
     if (strlen(text) != 17)
         return false;
     for (size_t i = 0; i < 6; i++) {
-        int high = digit_of(text[3 * i], 16), low = digit_of(text[3 * i + 1], 16);
+        int high = ascii_digit(text[3 * i], 16), low = ascii_digit(text[3 * i + 1], 16);
         char mark = text[3 * i + 2];
         if (high < 0 || low < 0 || (i < 5 && ((mark != ':' && mark != '-') || mark != text[2])))
             return false;

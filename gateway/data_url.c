@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "filters/ascii.h"
 #include "filters/base64.h"
 
 static const char start[] = "data:image/";
@@ -30,7 +31,7 @@ void data_url_end(struct data_url_scanner *scanner, const struct data_url_handle
 /* The mark begins with its only 'd': after a mismatch there is nothing to go back to but that. */
 static void search(struct data_url_scanner *scanner, char byte)
 {
-    char lower = byte >= 'A' && byte <= 'Z' ? (char)(byte + 32) : byte;
+    char lower = ascii_lower(byte);
 
     if (lower == '\\')
         return;
@@ -66,14 +67,6 @@ static void take_head(struct data_url_scanner *scanner, char byte,
 }
 
 /* '0' to 'f', or -1. */
-static int hexadecimal_of(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    char lower = (char)(byte | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /*
  * JSON that is made to stand in HTML writes '+', '/' and '=' as "\u00" and two digits. True while
  * the byte belongs to such an escape; at its last digit *byte is what it stands for.
@@ -81,7 +74,7 @@ static int hexadecimal_of(char byte)
 static bool take_escape(struct data_url_scanner *scanner, char *byte)
 {
     unsigned at = scanner->escape;
-    int digit = hexadecimal_of(*byte);
+    int digit = ascii_digit(*byte, 16);
 
     if (at == 0 || (at == 1 && *byte == '\\')) { /* JSON in JSON has more than one */
         scanner->escape = *byte == '\\';

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "filters/ascii.h"
 #include "filters/memory.h"
 
 #define RECORD_HEADER    5     /* type, version, length (RFC 8446 section 5.1) */
@@ -153,7 +154,7 @@ static bool read_name(struct cursor name, char text[HOST_TEXT])
         return false;
     for (size_t i = 0; i < name.size; i++) {
         char c = (char)name.data[i];
-        text[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        text[i] = ascii_lower(c);
     }
     text[name.size] = '\0';
     for (size_t i = 0; i < name.size; i++) {

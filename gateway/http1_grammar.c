@@ -5,6 +5,8 @@
  */
 #include "gateway/http1_private.h"
 
+#include "filters/ascii.h"
+
 #define CHUNK_DIGITS 16
 
 /* --- characters (RFC 9110 section 5.6.2, RFC 9112) --- */
@@ -102,14 +104,6 @@ enum http1_error http1_parse_field(struct span line, struct field *field)
 
 /* --- chunks (RFC 9112 section 7.1) --- */
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The length of the quoted-string that `text` begins with, 0 when there is none. */
 static size_t quoted_size(struct span text)
 {
@@ -151,10 +145,10 @@ bool http1_parse_chunk(struct span line, uint64_t *size)
 {
     uint64_t value = 0;
     size_t i = 0;
-    for (; i < line.size && hex_digit(line.data[i]) >= 0; i++) {
+    for (; i < line.size && ascii_digit(line.data[i], 16) >= 0; i++) {
         if (i == CHUNK_DIGITS)
             return false;
-        value = value << 4 | (uint64_t)hex_digit(line.data[i]);
+        value = value << 4 | (uint64_t)ascii_digit(line.data[i], 16);
     }
     *size = value;
     return i > 0 && value <= INT64_MAX && chunk_extensions_check(span_from(line, i));

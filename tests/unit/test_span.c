@@ -6,6 +6,8 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "filters/ascii.h"
+#include "filters/base64.h"
 #include "filters/glob.h"
 #include "filters/memory.h"
 #include "filters/span.h"
@@ -174,6 +176,37 @@ static void test_memory(void **state)
     free(copy);
 }
 
+/* Where a byte stands in a list, -1 when it does not; the lists have no NUL. */
+static int place_in(const char *list, char byte)
+{
+    const char *found = byte == '\0' ? NULL : strchr(list, byte);
+    return found ? (int)(found - list) : -1;
+}
+
+static void test_ascii(void **state)
+{
+    static const char capitals[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", digits[] = "0123456789abcdef",
+                      base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+                      url64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    (void)state;
+    for (int code = 0; code < 256; code++) {
+        char byte = (char)code;
+        int capital = place_in(capitals, byte);
+        char lower = capital < 0 ? byte : (char)('a' + capital);
+        int digit = place_in(digits, lower), coded = place_in(base64, byte);
+
+        assert_int_equal(ascii_lower(byte), lower);
+        assert_int_equal(ascii_is_digit(byte), digit >= 0 && digit < 10);
+        assert_int_equal(ascii_digit(byte, 16), digit);
+        assert_int_equal(ascii_digit(byte, 10), digit < 10 ? digit : -1);
+        assert_int_equal(ascii_digit(byte, 8), digit < 8 ? digit : -1);
+        assert_int_equal(base64_digit(byte), coded < 0 ? place_in(url64, byte) : coded);
+        assert_int_equal(ascii_alone((struct span){&byte, 1}), code < 128);
+    }
+    assert_true(ascii_alone(span_of(NULL)));
+    assert_false(ascii_alone(SPAN("example.jp\xe3\x80\x82")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +214,7 @@ int main(void)
         cmocka_unit_test(test_find),         cmocka_unit_test(test_cuts),
         cmocka_unit_test(test_next),         cmocka_unit_test(test_number),
         cmocka_unit_test(test_glob),         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_ascii),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
