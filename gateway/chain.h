@@ -42,6 +42,9 @@ bool chain_anchor_is_old(const X509 *anchor);
 
 /* RSA of at least 2048 bits, P-256, P-384, P-521 (as named curves) or Ed25519. */
 bool chain_key_strong(const EVP_PKEY *key);
+/* SHA-2 with RSA (PKCS #1) or ECDSA, or Ed25519. Of PSS the parameters would have to be seen too.
+ */
+bool chain_signature_strong(int nid);
 
 /* Unix seconds, or -1 when it is not a time. */
 int64_t chain_time(const ASN1_TIME *time);

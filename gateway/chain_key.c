@@ -95,6 +95,14 @@ static const struct {
     {NID_ED25519, V_ASN1_UNDEF},
 };
 
+bool chain_signature_strong(int nid)
+{
+    for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++)
+        if (algorithms[i].nid == nid)
+            return true;
+    return false;
+}
+
 static enum certificate_verdict check_pss(X509 *certificate)
 {
     int digest = NID_undef;

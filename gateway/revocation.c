@@ -76,23 +76,6 @@ static const char *check_entries(X509_CRL *crl)
     return NULL;
 }
 
-static const char *check_algorithm(const X509_CRL *crl)
-{
-    static const int accepted[] = {NID_sha256WithRSAEncryption,
-                                   NID_sha384WithRSAEncryption,
-                                   NID_sha512WithRSAEncryption,
-                                   NID_ecdsa_with_SHA256,
-                                   NID_ecdsa_with_SHA384,
-                                   NID_ecdsa_with_SHA512,
-                                   NID_ED25519};
-    int nid = X509_CRL_get_signature_nid(crl);
-
-    for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++)
-        if (nid == accepted[i])
-            return NULL;
-    return "not a SHA-2 signature";
-}
-
 static const char *read_scope(struct list *list)
 {
     int found = 0;
@@ -117,8 +100,11 @@ static const char *read_list(struct list *list)
         return "not of version 2";
     if (list->begin < 0 || list->end < list->begin)
         return "it does not say until when it holds";
-    if ((fault = check_extensions(list->crl)) != NULL ||
-        (fault = check_algorithm(list->crl)) != NULL || (fault = read_scope(list)) != NULL)
+    if ((fault = check_extensions(list->crl)) != NULL)
+        return fault;
+    if (!chain_signature_strong(X509_CRL_get_signature_nid(list->crl)))
+        return "not a SHA-2 signature";
+    if ((fault = read_scope(list)) != NULL)
         return fault;
     return check_entries(list->crl);
 }

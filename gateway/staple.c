@@ -44,20 +44,10 @@ static X509_STORE *store_of(X509 *issuer, int64_t time)
 
 static bool signature_strong(const OCSP_BASICRESP *answer)
 {
-    static const int accepted[] = {NID_sha256WithRSAEncryption,
-                                   NID_sha384WithRSAEncryption,
-                                   NID_sha512WithRSAEncryption,
-                                   NID_ecdsa_with_SHA256,
-                                   NID_ecdsa_with_SHA384,
-                                   NID_ecdsa_with_SHA512,
-                                   NID_ED25519};
     const ASN1_OBJECT *object;
 
     X509_ALGOR_get0(&object, NULL, NULL, OCSP_resp_get0_tbs_sigalg(answer));
-    for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++)
-        if (OBJ_obj2nid(object) == accepted[i])
-            return true;
-    return false;
+    return chain_signature_strong(OBJ_obj2nid(object));
 }
 
 /* RFC 6960 section 4.2.2.2: the issuer's own key, or one that it certified for this. */
