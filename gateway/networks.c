@@ -98,7 +98,7 @@ static bool is_capital(char letter)
     return letter >= 'A' && letter <= 'Z';
 }
 
-static int read_country(MMDB_entry_s *entry, const char *const *path, struct network_facts *facts)
+static int read_country(MMDB_entry_s *entry, const char *const *path, char country[3])
 {
     MMDB_entry_data_s data;
     int status = MMDB_aget_value(entry, &data, path);
@@ -106,24 +106,25 @@ static int read_country(MMDB_entry_s *entry, const char *const *path, struct net
     if (status != MMDB_SUCCESS || !data.has_data || data.type != MMDB_DATA_TYPE_UTF8_STRING ||
         data.data_size != 2 || !is_capital(data.utf8_string[0]) || !is_capital(data.utf8_string[1]))
         return status;
-    memcpy(facts->country, data.utf8_string, 2);
-    facts->country[2] = '\0';
+    memcpy(country, data.utf8_string, 2);
     return MMDB_SUCCESS;
 }
 
 /* MMDB_SUCCESS also when the entry says nothing of what is wanted. */
 static int read_entry(MMDB_entry_s *entry, struct network_facts *facts)
 {
-    char before = facts->country[0];
+    char country[sizeof(facts->country)] = "";
     int status = read_asn(entry, facts);
 
     for (size_t i = 0; i < sizeof(country_paths) / sizeof(country_paths[0]); i++) {
         if (status != MMDB_SUCCESS && status != MMDB_LOOKUP_PATH_DOES_NOT_MATCH_DATA_ERROR)
             return status;
-        if (facts->country[0] != before)
+        if (country[0] != '\0')
             break;
-        status = read_country(entry, country_paths[i], facts);
+        status = read_country(entry, country_paths[i], country);
     }
+    if (country[0] != '\0')
+        memcpy(facts->country, country, sizeof(country));
     return status == MMDB_LOOKUP_PATH_DOES_NOT_MATCH_DATA_ERROR ? MMDB_SUCCESS : status;
 }
 

@@ -3,7 +3,7 @@
 #
 # Writes a database of networks for the tests: mmdb.pl FILE [IP-VERSION] [SCHEMA] <LINES
 # A line is "NETWORK ASN COUNTRY", with - for what is not known. Schema "geolite2" keeps the country
-# as GeoLite2 and DB-IP do, "flat" as those that are made from the registries' files.
+# as GeoLite2 and DB-IP do ("US/GB": there, but registered here), "flat" as those that are made from the registries' files.
 
 use strict;
 use warnings;
@@ -17,6 +17,7 @@ my %types = (
     autonomous_system_number => 'uint32',
     autonomous_system_organization => 'utf8_string',
     country => 'map',
+    registered_country => 'map',
     iso_code => 'utf8_string',
     country_code => 'utf8_string',
 );
@@ -42,7 +43,11 @@ while (my $line = <STDIN>) {
     }
     if ($country ne '-') {
         if ($schema eq 'flat') { $data{country_code} = $country }
-        else { $data{country} = {iso_code => $country} }
+        else {
+            my ($is, $registered) = split '/', $country;
+            $data{country} = {iso_code => $is};
+            $data{registered_country} = {iso_code => $registered} if $registered;
+        }
     }
     $tree->insert_network($network, \%data);
 }

@@ -77,6 +77,24 @@ static void test_walk(void **state)
     check_walk("none.mmdb", "");
 }
 
+/* One file for both, as some are: the second look says the same as the first. */
+static void test_both(void **state)
+{
+    struct network_facts facts = {.asn = 0};
+    struct address address;
+
+    (void)state;
+    database_write(path_of("both.mmdb"), "6", "geolite2", "192.0.2.0/24 64500 US/GB\n");
+    struct networks *both = database_open("both.mmdb");
+    assert_true(address_parse(SPAN("192.0.2.1"), &address));
+    for (int i = 0; i < 2; i++) {
+        networks_look_up(both, &address, &facts);
+        assert_string_equal(facts.country, "US");
+    }
+    assert_int_equal(facts.asn, 64500);
+    networks_close(both);
+}
+
 static void check_look_up(const struct networks *networks, const char *text, uint32_t asn,
                           const char *country)
 {
@@ -304,10 +322,10 @@ static void test_reports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_walk),        cmocka_unit_test(test_look_up),
-        cmocka_unit_test(test_no_database), cmocka_unit_test(test_every_byte),
-        cmocka_unit_test(test_loops),       cmocka_unit_test(test_systems),
-        cmocka_unit_test(test_reports),
+        cmocka_unit_test(test_both),       cmocka_unit_test(test_walk),
+        cmocka_unit_test(test_look_up),    cmocka_unit_test(test_no_database),
+        cmocka_unit_test(test_every_byte), cmocka_unit_test(test_loops),
+        cmocka_unit_test(test_systems),    cmocka_unit_test(test_reports),
     };
 
     return cmocka_run_group_tests(tests, prepare, clean);
