@@ -10,27 +10,7 @@
 
 #include "gateway/configuration_parse.h"
 #include "gateway/observed.h"
-#include "gateway/sekisho_output.h"
-
-static struct span text_of(const json_t *object, const char *key)
-{
-    const json_t *value = json_object_get(object, key);
-
-    return (struct span){json_string_value(value), json_string_length(value)};
-}
-
-static int64_t number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
-static void print_text(const char *before, struct span text, const char *after)
-{
-    char *clean = output_clean(text);
-
-    printf("%s%s%s", before, clean, after);
-    free(clean);
-}
+#include "gateway/sekisho_reply.h"
 
 /* Only what can stand in the configuration: a host or a pattern, quoted. */
 static bool is_pasteable(struct span host)
@@ -52,14 +32,14 @@ static void show_would_block(const json_t *reply)
          "# each, between the braces of clinic { allow = { ... } }:");
     json_array_foreach(json_object_get(reply, "hosts"), i, row)
     {
-        struct span host = text_of(row, "host");
+        struct span host = reply_text(row, "host");
 
         if (!is_pasteable(host))
             continue;
         printf("    \"%.*s\",  # %" PRId64 " times", (int)host.size, host.data,
-               number_of(row, "count"));
-        print_text(", ", text_of(row, "reason"), "");
-        printf(", last incident %" PRId64 "\n", number_of(row, "incident"));
+               reply_number(row, "count"));
+        reply_print_text(", ", reply_text(row, "reason"), "");
+        printf(", last incident %" PRId64 "\n", reply_number(row, "incident"));
         printed++;
     }
     if (printed == 0)
@@ -74,13 +54,13 @@ static void print_counts(const json_t *row)
 
     for (int way = 0; way < OBSERVED_WAY_COUNT; way++) {
         const char *name = observed_way_name((enum observed_way)way);
-        if (number_of(row, name) > 0) {
-            printf("%s%s %" PRId64, comma, name, number_of(row, name));
+        if (reply_number(row, name) > 0) {
+            printf("%s%s %" PRId64, comma, name, reply_number(row, name));
             comma = ", ";
         }
     }
-    if (number_of(row, "stopped") > 0)
-        print_text(" (", text_of(row, "reason"), ")");
+    if (reply_number(row, "stopped") > 0)
+        reply_print_text(" (", reply_text(row, "reason"), ")");
 }
 
 /* Where a host belongs that no list names. */
@@ -93,9 +73,10 @@ enum place {
 
 static enum place place_of(const json_t *row)
 {
-    if (!span_equal(text_of(row, "class"), SPAN("unknown")) || !is_pasteable(text_of(row, "host")))
+    if (!span_equal(reply_text(row, "class"), SPAN("unknown")) ||
+        !is_pasteable(reply_text(row, "host")))
         return PLACE_NONE;
-    if (number_of(row, "rejected") > 0 && number_of(row, "inspected") == 0)
+    if (reply_number(row, "rejected") > 0 && reply_number(row, "inspected") == 0)
         return PLACE_SPLICE;
     return json_is_true(json_object_get(row, "opened")) ? PLACE_INSPECT : PLACE_PART;
 }
@@ -129,7 +110,7 @@ static void print_option(const json_t *reply, const char *name, enum place place
     }
     json_array_foreach(touched, i, row)
     {
-        struct span host = text_of(row, "host");
+        struct span host = reply_text(row, "host");
         if (place_of(row) != place)
             continue;
         left--;
@@ -152,11 +133,11 @@ static void print_rest(const json_t *touched, enum place place, const char *titl
     {
         if (place_of(row) != place)
             continue;
-        print_text("    # ", text_of(row, "host"), ": ");
+        reply_print_text("    # ", reply_text(row, "host"), ": ");
         if (place == PLACE_NONE) {
-            print_text("", text_of(row, "class"), "");
-            if (text_of(row, "service").size > 0)
-                print_text(" ", text_of(row, "service"), "");
+            reply_print_text("", reply_text(row, "class"), "");
+            if (reply_text(row, "service").size > 0)
+                reply_print_text(" ", reply_text(row, "service"), "");
             printf(", ");
         }
         print_counts(row);
@@ -169,12 +150,12 @@ static void show_service(const json_t *reply)
     const json_t *touched = json_object_get(reply, "touched");
     bool known = json_is_true(json_object_get(reply, "known"));
 
-    print_text("# What consultations with ", text_of(reply, "service"),
-               " touched, beside what its profile names. Look at each new host\n"
-               "# before it stays: what the patient sent is among them, too.\n");
+    reply_print_text("# What consultations with ", reply_text(reply, "service"),
+                     " touched, beside what its profile names. Look at each new host\n"
+                     "# before it stays: what the patient sent is among them, too.\n");
     if (!json_is_true(json_object_get(reply, "log_allowed")))
         puts("# log.allowed is false: only what was stopped is known.");
-    print_text("service \"", text_of(reply, "service"), "\" {\n");
+    reply_print_text("service \"", reply_text(reply, "service"), "\" {\n");
     if (!known)
         puts("    # There is no such profile yet: services/template.conf says what else belongs "
              "into it.");

@@ -5,46 +5,22 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "gateway/sekisho_output.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static void add_release(struct table *table, const json_t *row)
-{
-    static const char *const keys[] = {"scope", "host", "reason", "by"};
-    char text[OUTPUT_TEXT];
-
-    table_add_number(table, json_integer_value(json_object_get(row, "id")));
-    output_format_time(json_integer_value(json_object_get(row, "until")), text);
-    table_add_text(table, text);
-    if (json_object_get(row, "incident") != NULL)
-        table_add_number(table, json_integer_value(json_object_get(row, "incident")));
-    else
-        table_add_text(table, "-");
-    for (size_t i = 0; i < COUNT(keys); i++) {
-        const json_t *value = json_object_get(row, keys[i]);
-
-        table_add(table, (struct span){json_string_value(value), json_string_length(value)});
-    }
-}
+#include "gateway/sekisho_reply.h"
 
 /* `rows` is one release or an array of them. */
 static void print_releases(const json_t *rows)
 {
-    static const char *const headers[] = {"ID",   "UNTIL",  "INCIDENT", "SCOPE",
-                                          "HOST", "REASON", "BY"};
-    struct table *table = table_new(headers, COUNT(headers));
-    size_t i;
-    json_t *row;
+    static const struct reply_column columns[] = {
+        {"ID", "id", REPLY_NUMBER},
+        {"UNTIL", "until", REPLY_TIME},
+        {"INCIDENT", "incident", REPLY_NUMBER},
+        {"SCOPE", "scope", REPLY_TEXT},
+        {"HOST", "host", REPLY_TEXT},
+        {"REASON", "reason", REPLY_TEXT},
+        {"BY", "by", REPLY_TEXT},
+    };
 
-    if (json_is_object(rows))
-        add_release(table, rows);
-    json_array_foreach(rows, i, row) add_release(table, row);
-    if (table_rows(table) > 0)
-        table_print(table, stdout);
-    else
-        puts("No release holds.");
-    table_free(table);
+    reply_print_rows(rows, columns, COUNT(columns), "No release holds.");
 }
 
 static enum sekisho_exit ask(const struct sekisho *sekisho, json_t *request, const char *key)
@@ -57,8 +33,7 @@ static enum sekisho_exit ask(const struct sekisho *sekisho, json_t *request, con
     else if (result == SEKISHO_OK && key != NULL)
         print_releases(json_object_get(reply, key));
     else if (result == SEKISHO_OK)
-        printf("Release %" JSON_INTEGER_FORMAT " is over.\n",
-               json_integer_value(json_object_get(reply, "id")));
+        printf("Release %" PRId64 " is over.\n", reply_number(reply, "id"));
     json_decref(reply);
     return result;
 }

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "gateway/sekisho.h"
-#include "gateway/sekisho_output.h"
+#include "gateway/sekisho_reply.h"
 
 static void text_cannot_steer_the_terminal(void **state)
 {
@@ -110,6 +110,34 @@ static void columns_are_aligned(void **state)
                               "R        -7\n");
     free(text);
     table_free(table);
+}
+
+static void replies_are_not_trusted(void **state)
+{
+    static const char *const headers[] = {"TEXT", "NUMBER", "AGE", "SIZE"};
+    struct table *table = table_new(headers, COUNT(headers));
+    json_t *rows = json_pack("[{s:s, s:i, s:i, s:i}, {s:i, s:s}, {}]", "text", "a\x1b[2J", "number",
+                             7, "age", 61000, "size", 950, "text", 1, "size", "much");
+    size_t i;
+    json_t *row;
+    char *text;
+
+    (void)state;
+    json_array_foreach(rows, i, row)
+    {
+        reply_add(table, row, "text", REPLY_TEXT);
+        reply_add(table, row, "number", REPLY_NUMBER);
+        reply_add(table, row, "age", REPLY_AGE);
+        reply_add(table, row, "size", REPLY_SIZE);
+    }
+    text = print(table);
+    assert_string_equal(text, "TEXT          NUMBER  AGE   SIZE\n"
+                              "a<U+001B>[2J  7       1min  950\n"
+                              "              -       0s    0\n"
+                              "              -       0s    0\n");
+    free(text);
+    table_free(table);
+    json_decref(rows);
 }
 
 static void many_rows(void **state)
@@ -230,6 +258,7 @@ int main(void)
         cmocka_unit_test(no_control_is_left),
         cmocka_unit_test(widths),
         cmocka_unit_test(columns_are_aligned),
+        cmocka_unit_test(replies_are_not_trusted),
         cmocka_unit_test(many_rows),
         cmocka_unit_test(durations),
         cmocka_unit_test(numbers_for_people),
