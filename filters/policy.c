@@ -10,8 +10,6 @@
 #include "filters/memory.h"
 #include "filters/url.h"
 
-/* A URL longer than this has no release of its own; its host may have one. */
-
 const char *destination_class_name(enum destination_class value)
 {
     static const char *const names[] = {

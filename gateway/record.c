@@ -9,14 +9,12 @@
 #include "gateway/utf8.h"
 
 #define FACILITY 3 /* system daemons (RFC 5424, table 1) */
-#define PACKED_VERSION                                                                             \
-    1 /* of the packed form: one daemon speaks to itself, but across a reload                      \
-       */
-#define PACKED_HEAD  3
-#define PACKED_FIELD 3
+/* Of the packed form: one daemon speaks to itself, but across a reload. */
+#define PACKED_VERSION 1
+#define PACKED_HEAD    3
+#define PACKED_FIELD   3
 
-/* Long values cannot use the last bytes of a record, so that the short ones after them have room.
- */
+/* The last bytes of a record are not for long values: the short ones after them need room. */
 #define SHORT_VALUE 64
 #define RESERVE     640
 
