@@ -228,6 +228,9 @@ class Firefox(Page):
             return {}
         files = {}
         for name in names:
-            with open(os.path.join(self.downloads, name), "rb") as file:
-                files[name] = file.read()
+            try:
+                with open(os.path.join(self.downloads, name), "rb") as file:
+                    files[name] = file.read()
+            except FileNotFoundError:   # it had its name for a time only
+                return {}
         return files
