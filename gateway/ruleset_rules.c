@@ -13,6 +13,8 @@
  * A packet of the LAN is judged by where it goes, each anew; an answer to the LAN passes when what
  * it answers has passed. An answer of the LAN does so only where a permit let the question in, and
  * nobody can ask in a stranger's name: else whoever wants to get out would write the question too.
+ * So it is with ICMP errors: the proxy takes a connection to anywhere, and an error of it would go
+ * there and carry what its writer likes.
  * Only media has a memory, the mark of its flow, so that a call goes on whatever becomes of the
  * sets.
  */
@@ -102,7 +104,8 @@ struct wished_row {
 #define ROW(wish, chain, comment, ...) {wish, {chain, comment, {__VA_ARGS__}}}
 
 /*
- * A sender to whom no answer would go by the LAN is none of the LAN.
+ * A sender to whom no answer would go by the LAN is none of the LAN. Not even this machine may be
+ * asked in his name: its answer, or its error, would carry the question to him.
  *
  * The drop behind the interceptions is what makes it fail closed: TPROXY that finds no listening
  * socket does not match, and its packet would go on and be forwarded. The forward chain says it
@@ -110,9 +113,9 @@ struct wished_row {
  */
 static const struct wished_row rows[] = {
     ROW(ALWAYS, "intercept", "not from the LAN", NOT_FROM("lan"), RETURN),
-    ROW(ALWAYS, "intercept", "the gateway's own addresses", LOCAL, RETURN),
     ROW(ALWAYS, "intercept", "in a stranger's name",
         STATE(NEW), NOT_BACK("lan"), COUNT("forged"), DROP),
+    ROW(ALWAYS, "intercept", "the gateway's own addresses", LOCAL, RETURN),
     ROW(ALWAYS, "intercept", "a closed network", IPV4, TARGET4("bypass4"), RETURN),
     ROW(ALWAYS, "intercept", "a closed network", IPV6, TARGET6("bypass6"), RETURN),
     ROW(SEGMENTS, "intercept", "a segment: never through the proxy",
@@ -160,7 +163,8 @@ static const struct wished_row rows[] = {
         IPV4, TARGET4("bypass4"), COUNT("bypassed"), ACCEPT),
     ROW(ALWAYS, "from_lan", "a closed network",
         IPV6, TARGET6("bypass6"), COUNT("bypassed"), ACCEPT),
-    ROW(ALWAYS, "from_lan", "errors of what has passed", STATE(RELATED), ACCEPT),
+    ROW(ALWAYS, "from_lan", "errors of what a permit lets pass",
+        STATE(RELATED), MARKED(RULESET_PERMITTED), ACCEPT),
     ROW(ALWAYS, "from_lan", "answers to what a permit lets in",
         STATE(ESTABLISHED), REPLY, MARKED(RULESET_PERMITTED), ACCEPT),
     ROW(ALWAYS, "from_lan", "permitted", JUMP("permits")),

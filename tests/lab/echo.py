@@ -132,7 +132,7 @@ def attempt(lab, client, kind, address, port, payload=b"x" * 40, seconds=3):
         return result("refused")
 
 
-def _sum(data):
+def internet_sum(data):
     total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
     while total >> 16:
         total = (total & 0xffff) + (total >> 16)
@@ -145,11 +145,11 @@ def forged_datagram(mac, to_mac, source, target, payload=b"question"):
     ends = b"".join(socket.inet_pton(family, address) for address, _ in (source, target))
     size = 8 + len(payload)  # even
     udp = struct.pack("!HHHH", source[1], target[1], size, 0) + payload
-    check = _sum(ends + struct.pack("!HH", socket.IPPROTO_UDP, size) + udp)
+    check = internet_sum(ends + struct.pack("!HH", socket.IPPROTO_UDP, size) + udp)
     udp = udp[:6] + struct.pack("!H", check) + udp[8:]
     if family == socket.AF_INET6:
         kind, head = 0x86dd, struct.pack("!IHBB", 6 << 28, size, socket.IPPROTO_UDP, 64) + ends
     else:
         head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + size, 1, 0, 64, socket.IPPROTO_UDP, 0) + ends
-        kind, head = 0x0800, head[:10] + struct.pack("!H", _sum(head)) + head[12:]
+        kind, head = 0x0800, head[:10] + struct.pack("!H", internet_sum(head)) + head[12:]
     return b"".join(bytes.fromhex(m.replace(":", "")) for m in (to_mac, mac)) + struct.pack("!H", kind) + head + udp
