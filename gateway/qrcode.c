@@ -3,7 +3,6 @@
 #include "gateway/qrcode.h"
 
 #include <iconv.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,16 +38,12 @@ static const struct form {
 
 void qrcode_prepare(void)
 {
-    static const char *const names[] = {"CP437", "SJIS", "BIG-5", "UTF-8"};
-    char part[16];
-
+    static const char *const names[] = {"CP437", "SJIS", "BIG-5", "ISO8859-1", "UTF-8"};
     /* Never closed: what is open stays loaded, for the processes that are forked too. */
+    static iconv_t tables[sizeof(names) / sizeof(names[0])];
+
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        iconv_open("UTF-8", names[i]);
-    for (int i = 1; i <= 16; i++) {
-        snprintf(part, sizeof(part), "ISO8859-%d", i);
-        iconv_open("UTF-8", part);
-    }
+        tables[i] = iconv_open("UTF-8", names[i]);
 }
 
 struct search {

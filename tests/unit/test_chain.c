@@ -603,6 +603,7 @@ static void test_work_is_bounded(void **state)
     for (int i = 0; i < 300; i++) {
         GENERAL_SUBTREE *subtree = GENERAL_SUBTREE_new();
         snprintf(text, sizeof(text), "n%d.example.com", i);
+        GENERAL_NAME_free(subtree->base);
         subtree->base = a2i_GENERAL_NAME(NULL, NULL, NULL, GEN_DNS, text, 0);
         sk_GENERAL_SUBTREE_push(constraints->excludedSubtrees, subtree);
         snprintf(text, sizeof(text), "n%d.example.jp", i);
