@@ -43,7 +43,8 @@ void qrcode_prepare(void)
     static iconv_t tables[sizeof(names) / sizeof(names[0])];
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        tables[i] = iconv_open("UTF-8", names[i]);
+        if (tables[i] == NULL)
+            tables[i] = iconv_open("UTF-8", names[i]);
 }
 
 struct search {
