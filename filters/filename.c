@@ -67,6 +67,19 @@ static bool is_invisible(const uint8_t *wide, size_t size)
            (wide[0] == 0xef && wide[1] == 0xbb && wide[2] == 0xbf);
 }
 
+/* White space of Unicode: U+00A0, U+1680, U+2000 to 200A, U+202F, U+205F, U+3000. Firefox cuts it
+ * off. */
+static bool is_wide_space(const uint8_t *wide, size_t size)
+{
+    if (size == 2)
+        return wide[0] == 0xc2 && wide[1] == 0xa0;
+    return (wide[0] == 0xe2 && wide[1] == 0x80 &&
+            ((wide[2] >= 0x80 && wide[2] <= 0x8a) || wide[2] == 0xaf)) ||
+           (wide[0] == 0xe2 && wide[1] == 0x81 && wide[2] == 0x9f) ||
+           (wide[0] == 0xe1 && wide[1] == 0x9a && wide[2] == 0x80) ||
+           (wide[0] == 0xe3 && wide[1] == 0x80 && wide[2] == 0x80);
+}
+
 static void name_flush(struct name *name)
 {
     for (size_t i = 0; i < name->wide_size; i++)
@@ -90,8 +103,12 @@ static void name_put(struct name *name, uint8_t byte)
     name->wide[name->wide_size++] = byte;
     if (name->wide_size < ((name->wide[0] & 0xe0) == 0xc0 ? 2U : 3U))
         return;
-    if (is_invisible(name->wide, name->wide_size))
+    if (is_wide_space(name->wide, name->wide_size)) {
+        name->wide[0] = ' ';
+        name->wide_size = 1;
+    } else if (is_invisible(name->wide, name->wide_size)) {
         name->wide_size = 0;
+    }
     name_flush(name);
 }
 
@@ -238,9 +255,12 @@ struct candidate {
     bool extended; /* filename*= */
 };
 
+#define PIECES 16
+
 /* The first of each kind, and the first whose extension is dangerous. */
 struct disposition {
     struct candidate plain, extended, worst;
+    struct candidate pieces[PIECES]; /* filename*0=, filename*1= ... (RFC 2231 section 3) */
 };
 
 /* The next "; name=value"; advances past it. False when nothing is left. */
@@ -292,6 +312,38 @@ static void put_unquoted(struct name *name, struct span text)
     put_plain(name, (struct span){plain, size});
 }
 
+static void put_piece(struct name *name, const struct candidate *piece, bool is_first)
+{
+    if (piece->extended && !(is_first && put_extended(name, piece->value)))
+        put_percent_decoded(name, piece->value);
+    else if (!piece->extended && piece->quoted)
+        put_unquoted(name, piece->value);
+    else if (!piece->extended)
+        put_plain(name, piece->value);
+}
+
+/* No part of HTTP, but Firefox puts the pieces together. False when they give no name. */
+static bool name_from_pieces(const struct candidate *pieces, struct name *name)
+{
+    *name = (struct name){.text = name->text, .room = name->room};
+    for (size_t i = 0; i < PIECES && pieces[i].value.data != NULL; i++)
+        put_piece(name, &pieces[i], i == 0);
+    return name_end(name);
+}
+
+/* The number in "filename*N" or "filename*N*", PIECES for any other parameter. */
+static size_t piece_number(struct span parameter)
+{
+    struct span digits = span_from(parameter, sizeof("filename*") - 1);
+    int64_t number;
+
+    if (parameter.data[sizeof("filename") - 1] != '*')
+        return PIECES;
+    if (span_ends(digits, SPAN("*")))
+        digits = span_first(digits, digits.size - 1);
+    return span_number(digits, &number) && number < PIECES ? (size_t)number : PIECES;
+}
+
 /* Makes the name that a parameter gives; false when it gives none. */
 static bool name_from_candidate(const struct candidate *candidate, struct name *name)
 {
@@ -334,6 +386,9 @@ static void read_parameters(struct span rest, struct disposition *disposition, s
         struct candidate *first = candidate.extended ? &disposition->extended : &disposition->plain;
         if (first->value.data == NULL && name_from_candidate(&candidate, name))
             *first = candidate;
+        size_t piece = piece_number(parameter);
+        if (piece < PIECES && disposition->pieces[piece].value.data == NULL)
+            disposition->pieces[piece] = candidate;
         if (disposition->worst.value.data == NULL && name_from_candidate(&candidate, name) &&
             is_dangerous(name))
             disposition->worst = candidate;
@@ -383,6 +438,9 @@ void sniff_file_name(const struct response *response, struct span target, char *
     for (size_t i = 0; i < response->field_count; i++)
         if (span_equal_nocase(response->fields[i].name, SPAN("content-disposition")))
             read_disposition(response->fields[i].value, &found, &name, attachment);
+    if (found.worst.value.data == NULL && name_from_pieces(found.pieces, &name) &&
+        is_dangerous(&name))
+        return;
     for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++)
         if (order[i]->value.data != NULL && name_from_candidate(order[i], &name))
             return;

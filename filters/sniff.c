@@ -102,9 +102,14 @@ static const struct signature signatures[] = {
     S(DISK_IMAGE, 0, 0, "MSWIM\0\0\0"),
     S(DISK_IMAGE, 0, 512, "EFI PART"),
     LOOK(boot, 0, 510, "\x55\xaa"),
+    S(DISK_IMAGE, 0, 1024, "H+\0\x04"), /* HFS+ and HFSX without a partition table */
+    S(DISK_IMAGE, 0, 1024, "HX\0\x05"),
+    S(DISK_IMAGE, FLAG_BINARY, 32, "NXSB"), /* APFS */
+    TWO(DISK_IMAGE, 0, "ER\x02\0", 512, "PM\0\0"),
     S(DMG, FLAG_BINARY, 0, "koly"),
     S(DMG, 0, 0, "encrcdsa"),
     S(DMG, 0, 0, "\x78\xda\x63\x60\x18\x05"),
+    S(DMG, 0, 0, "\x78\x01\x73\x0d\x62\x62\x60"),
     S(SQUASHFS, FLAG_BINARY, 0, "hsqs"),
     S(SQUASHFS, FLAG_BINARY, 0, "sqsh"),
     /* archives */
@@ -120,13 +125,16 @@ static const struct signature signatures[] = {
     TWO(BZIP2, 0, "BZh", 4, "\x17\x72\x45\x38\x50\x90"),
     S(XZ, 0, 0, "\xfd" "7zXZ\0"),
     S(ZSTD, 0, 0, "\x28\xb5\x2f\xfd"),
+    LOOK(skippable, 0, 1, "\x2a\x4d\x18"),
     S(LZ4, 0, 0, "\x04\x22\x4d\x18"),
+    S(LZ4, 0, 0, "\x02\x21\x4c\x18"),
     S(LZIP, FLAG_BINARY, 0, "LZIP"),
     S(LZMA, 0, 0, "\x5d\0\0"),
     S(COMPRESS, 0, 0, "\x1f\x9d"),
     S(COMPRESS, 0, 0, "\x1f\xa0"),
     LOOK(lzh, 0, 2, "-l"),
     S(TAR, 0, 257, "ustar"),
+    LOOK(tar, FLAG_BINARY, 0, ""),
     S(CPIO, FLAG_BINARY, 0, "070701"),
     S(CPIO, FLAG_BINARY, 0, "070702"),
     S(CPIO, FLAG_BINARY, 0, "070707"),
@@ -136,6 +144,8 @@ static const struct signature signatures[] = {
     S(ACE, 0, 7, "**ACE**"),
     S(ARJ, FLAG_BINARY, 0, "\x60\xea"),
     S(OTHER_ARCHIVE, 0, 0, "ALZ\x01"),
+    S(OTHER_ARCHIVE, 0, 0, "\x89LZO\0\r\n\x1a\n"),
+    TWO(OTHER_ARCHIVE, 0, "ZOO ", 20, "\xdc\xa7\xc4\xfd"),
     S(OTHER_ARCHIVE, FLAG_BINARY, 0, "EGGA"),
     S(OTHER_ARCHIVE, FLAG_BINARY, 0, "GCAX"),
     S(OTHER_ARCHIVE, FLAG_BINARY, 0, "DGCA"),
@@ -268,6 +278,10 @@ static enum file_type fall_back(const struct prefix *prefix)
 {
     if (prefix->text && look_contains(prefix, 0, "<hta:application"))
         return TYPE_HTA;
+    /* What stands in front of the section is a comment, or is passed over. */
+    if (prefix->text && (look_contains(prefix, 0, "\n[InternetShortcut]") ||
+                         look_contains(prefix, 0, "\n[Desktop Entry]")))
+        return TYPE_SHORTCUT;
     if (is_late_pdf(prefix))
         return TYPE_PDF;
     if (prefix->text)

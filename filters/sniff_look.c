@@ -129,6 +129,33 @@ enum file_type look_lzh(const struct prefix *prefix)
     return d[4] == 'z' && memchr("s0123458", d[5], 8) != NULL ? TYPE_LZH : TYPE_NONE;
 }
 
+/* RFC 8878 section 3.1.2: 0x184D2A50 to 0x184D2A5F, of any content; the data follows. */
+enum file_type look_skippable(const struct prefix *prefix)
+{
+    return prefix->data[0] >> 4 == 5 ? TYPE_ZSTD : TYPE_NONE;
+}
+
+/* The checksum of the first header, in octal: of all its bytes, its own eight taken for spaces. */
+enum file_type look_tar(const struct prefix *prefix)
+{
+    enum { HEADER = 512, CHECKSUM = 148, ROOM = 8 };
+    const uint8_t *d = prefix->data;
+    uint32_t told = 0, sum = 0;
+    size_t at = CHECKSUM;
+
+    if (prefix->size < HEADER || d[0] == 0)
+        return TYPE_NONE;
+    while (at < CHECKSUM + ROOM && d[at] == ' ')
+        at++;
+    for (; at < CHECKSUM + ROOM && d[at] >= '0' && d[at] <= '7'; at++)
+        told = told << 3 | (uint32_t)(d[at] - '0');
+    if (told == 0 || at == CHECKSUM + ROOM || (d[at] != ' ' && d[at] != 0))
+        return TYPE_NONE;
+    for (size_t i = 0; i < HEADER; i++)
+        sum += i >= CHECKSUM && i < CHECKSUM + ROOM ? ' ' : d[i];
+    return sum == told ? TYPE_TAR : TYPE_NONE;
+}
+
 enum file_type look_boot(const struct prefix *prefix)
 {
     const uint8_t *d = prefix->data;

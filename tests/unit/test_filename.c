@@ -64,6 +64,15 @@ static const struct {
     {TEXT("attachment; filename=a.txt; filename*=UTF-8''evil.exe"), "evil.exe", true},
     {TEXT("attachment; filename=a.txt; filename=\"evil.scr\""), "evil.scr", true},
     {TEXT("attachment; filename=a.txt; filename*0=\"evil.scr\""), "evil.scr", true},
+    /* in pieces, which Firefox puts together in the order of their numbers */
+    {TEXT("attachment; filename*0=\"evil.\"; filename*1=\"exe\""), "evil.exe", true},
+    {TEXT("attachment; filename*1=r; filename*0=\"evil.\\sc\"; filename*1=no"), "evil.scr", true},
+    {TEXT("attachment; filename=a.txt; filename*0*=UTF-8''evil%2E; filename*1*=%65xe"), "evil.exe",
+     true},
+    {TEXT("attachment; filename*0=a; filename*1=.txt; filename=b.pdf"), "a", true},
+    {TEXT("attachment; filename*1=exe; filename=b.pdf"), "exe", true},
+    {TEXT("attachment; filename*99999999999999999999=exe; filename*=x"), "exe", true},
+    {TEXT("attachment; filename**=exe"), "page.cgi", true},
     /* encoded words */
     {TEXT("attachment; filename=\"=?UTF-8?B?ZXZpbC5leGU=?=\""), "evil.exe", true},
     {TEXT("attachment; filename==?iso-2022-jp?q?a_b=2Eexe?="), "a b.exe", true},
@@ -79,6 +88,10 @@ static const struct {
     /* what Windows drops, what no eye sees */
     {TEXT("attachment; filename=\"evil.exe. . .\""), "evil.exe", true},
     {TEXT("attachment; filename=\"evil.exe%20\""), "evil.exe", true},
+    {TEXT("attachment; filename*=UTF-8''evil.exe%C2%A0%E3%80%80"), "evil.exe", true},
+    {TEXT("attachment; filename=\"evil.exe \xe2\x80\x82.\xe1\x9a\x80\xe2\x81\x9f\""), "evil.exe",
+     true},
+    {TEXT("attachment; filename*=UTF-8''a%E3%80%80b.pdf"), "a b.pdf", true},
     {TEXT("attachment; filename=\"evil.exe               \""), "evil.exe", true},
     {TEXT("attachment; filename=\"...\""), "page.cgi", true},
     {TEXT("attachment; filename=\"  a.txt\""), "a.txt", true},

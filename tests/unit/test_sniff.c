@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,6 +125,13 @@ static const struct {
     {BYTES("BZh is a text"), "text", FILE_HARMLESS},
     {BYTES("\xfd" "7zXZ\0"), "xz", FILE_ARCHIVE},
     {BYTES("\x28\xb5\x2f\xfd\4"), "zstd", FILE_ARCHIVE},
+    {BYTES("\x50\x2a\x4d\x18\4\0\0\0"), "zstd", FILE_ARCHIVE}, /* something to skip comes first */
+    {BYTES("\x5f\x2a\x4d\x18\4\0\0\0"), "zstd", FILE_ARCHIVE},
+    {BYTES("\x60\x2a\x4d\x18\4\0\0\0"), "binary", FILE_UNKNOWN},
+    {BYTES("\x02\x21\x4c\x18\1"), "lz4", FILE_ARCHIVE},
+    {BYTES("\x89LZO\0\r\n\x1a\n\x10"), "archive", FILE_ARCHIVE},
+    {BYTES("ZOO 2.10 Archive.\x1a\0\0\xdc\xa7\xc4\xfd"), "archive", FILE_ARCHIVE},
+    {BYTES("ZOO opens at nine, and more"), "text", FILE_HARMLESS},
     {BYTES("\x22\x10-lh5-\1\0"), "lzh", FILE_ARCHIVE},
     {BYTES("\x22\x10-lzs-\1\0"), "lzh", FILE_ARCHIVE},
     {BYTES("\x22\x10-lhd-\1\0"), "lzh", FILE_ARCHIVE},
@@ -209,6 +217,9 @@ static const struct {
     {BYTES("[InternetShortcut]\r\nURL=http://x/"), "shortcut", FILE_DANGEROUS},
     {BYTES("[DEFAULT]\r\nBASEURL=x\r\n[internetshortcut]\r\n"), "shortcut", FILE_DANGEROUS},
     {BYTES("[Desktop Entry]\nExec=x"), "shortcut", FILE_DANGEROUS},
+    {BYTES("; made by\r\n[InternetShortcut]\r\nURL=x"), "shortcut", FILE_DANGEROUS},
+    {BYTES("# made by\n[desktop entry]\nExec=x"), "shortcut", FILE_DANGEROUS},
+    {BYTES("a file with [InternetShortcut] in it"), "text", FILE_HARMLESS},
     {BYTES("[1,2,3]"), "text", FILE_HARMLESS},
     {BYTES("<?xml version='1.0'?><!DOCTYPE plist><plist><key>URL</key>"), "shortcut",
      FILE_DANGEROUS},
@@ -236,6 +247,9 @@ static const struct {
     {BYTES(OLE "_\0_\0s\0u\0b\0s\0t\0g\0001\0.\0000\0_\0"), "mail", FILE_DANGEROUS},
     /* disk images */
     {BYTES("conectix\0"), "vhd", FILE_DANGEROUS},
+    {BYTES("\x78\x01\x73\x0d\x62\x62\x60\x60"), "dmg", FILE_DANGEROUS},
+    {BYTES(Z16 Z16 "NXSB\0\x10\0\0"), "disk-image", FILE_DANGEROUS},
+    {BYTES("a text whose thirty-third word is NXSB"), "text", FILE_HARMLESS},
     {BYTES("vhdxfile\0"), "vhd", FILE_DANGEROUS},
     {BYTES("KDMV\1\0"), "disk-image", FILE_DANGEROUS},
     {BYTES("QFI\xfb\0"), "disk-image", FILE_DANGEROUS},
@@ -326,6 +340,55 @@ static void test_deep(void **state)
     assert_string_equal(sniff(body, 1500, true).type, "text");
 }
 
+/* Marks that lie deep and hold a NUL. */
+static void test_apple_disks(void **state)
+{
+    static const char *const marks[] = {"H+\0\4", "HX\0\5"};
+    uint8_t body[2000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
+        memset(body, 0, sizeof(body));
+        memcpy(body + 1024, marks[i], 4);
+        assert_string_equal(sniff(body, sizeof(body), true).type, "disk-image");
+        body[1027]++;
+        assert_string_equal(sniff(body, sizeof(body), true).type, "binary");
+    }
+    memset(body, 0, sizeof(body)); /* a driver's descriptor, and behind it the partition map */
+    memcpy(body, "ER\2\0", 4);
+    assert_string_equal(sniff(body, sizeof(body), true).type, "binary");
+    memcpy(body + 512, "PM\0\0", 4);
+    assert_string_equal(sniff(body, sizeof(body), true).type, "disk-image");
+}
+
+/* A tar of before POSIX has a checksum and no mark. */
+static void test_old_tar(void **state)
+{
+    uint8_t body[1024] = "evil.exe";
+    uint32_t sum = 8 * ' ';
+
+    (void)state;
+    memcpy(body + 100, "0000644", 7);
+    memcpy(body + 124, "00000001000", 11);
+    for (size_t i = 0; i < 512; i++)
+        sum += body[i];
+    snprintf((char *)body + 148, 8, "%06o", sum);
+    assert_string_equal(sniff(body, sizeof(body), true).type, "tar");
+    assert_string_equal(sniff(body, 512, false).type, "tar");
+    assert_string_equal(sniff(body, 511, true).type, "binary");
+    body[155] = ' ';
+    assert_string_equal(sniff(body, sizeof(body), true).type, "tar");
+    body[154] = '7'; /* digits up to the end: never written so */
+    body[155] = '7';
+    assert_string_equal(sniff(body, sizeof(body), true).type, "binary");
+    snprintf((char *)body + 148, 8, "%06o", sum);
+    body[0] = 'f';
+    assert_string_equal(sniff(body, sizeof(body), true).type, "binary");
+    memset(body, 0, sizeof(body));
+    memset(body + 148, '0', 6);
+    assert_string_equal(sniff(body, sizeof(body), true).type, "binary");
+}
+
 /* What is dangerous wins over what is harmless in the same file. */
 static void test_polyglots(void **state)
 {
@@ -382,9 +445,10 @@ static void test_mutated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples),   cmocka_unit_test(test_prefixes),
-        cmocka_unit_test(test_undecided), cmocka_unit_test(test_deep),
-        cmocka_unit_test(test_polyglots), cmocka_unit_test(test_frames),
+        cmocka_unit_test(test_samples),     cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_undecided),   cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_apple_disks), cmocka_unit_test(test_old_tar),
+        cmocka_unit_test(test_polyglots),   cmocka_unit_test(test_frames),
         cmocka_unit_test(test_mutated),
     };
 
