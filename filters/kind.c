@@ -58,6 +58,14 @@ static bool is_prefetch(const struct request *request)
            has_any(request_field(request, SPAN("X-Moz")), purposes);
 }
 
+/* As Chromium asks for what a link with a "download" attribute leads to; Firefox tells nothing. */
+bool request_is_saved(const struct request *request)
+{
+    return span_equal(request->method, SPAN("GET")) &&
+           is_one_of(request_field(request, SPAN("Sec-Fetch-Mode")), "navigate") &&
+           is_one_of(request_field(request, SPAN("Sec-Fetch-Dest")), "empty");
+}
+
 #define FRAME_DESTINATIONS "iframe frame embed object fencedframe"
 
 /* W3C Fetch Metadata Request Headers, sections 2.1 and 2.2; Fetch, "request destination". */
@@ -67,6 +75,8 @@ static enum request_kind kind_by_metadata(const struct request *request, struct 
     bool empty = dest.size == 0 || is_one_of(dest, "empty");
     if (is_one_of(dest, FRAME_DESTINATIONS))
         return KIND_FRAME;
+    if (request_is_saved(request))
+        return KIND_DOWNLOAD;
     if (is_one_of(mode, "navigate") || is_one_of(dest, "document"))
         return KIND_NAVIGATION;
     if (is_one_of(mode, "websocket") || upgrades_to_websocket(request))

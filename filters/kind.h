@@ -7,6 +7,9 @@
 
 enum request_kind request_kind_find(const struct request *request);
 
+/* True when the browser will save the answer, whatever it is. */
+bool request_is_saved(const struct request *request);
+
 /* True when a person looks at the answer, so that a page may stand in for it. */
 bool request_is_top_level(const struct request *request, enum request_kind kind);
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rows of the response table. A body is a download when it is an attachment, when it answers
- * something opened with a type that no browser shows, or when its first bytes say so.
+ * The rows of the response table. A body is a download when it is an attachment, when the browser
+ * asked for it to save it, when it answers something opened with a type that no browser shows, or
+ * when its first bytes say so.
  */
 #include "filters/judge.h"
 
 #include <string.h>
+
+#include "filters/kind.h"
 
 static struct span response_field(const struct response *response, struct span name)
 {
@@ -107,7 +110,8 @@ static bool is_download(const struct response_judgement *judgement)
 {
     if (is_redirect(judgement->response))
         return judgement->harmful_bytes;
-    if (judgement->attachment || is_saved_by_bytes(judgement))
+    if (judgement->attachment || request_is_saved(judgement->request) ||
+        is_saved_by_bytes(judgement))
         return true;
     return !is_part_of_page(judgement->finding) &&
            (is_saved_by_type(judgement) || is_shown_document(judgement));
@@ -162,7 +166,7 @@ size_t filters_wanted_bytes(const struct request *request, const struct response
     bool attachment;
     struct span declared = media_type(response);
     sniff_file_name(response, request->target, name, sizeof(name), &attachment);
-    if (attachment ||
+    if (attachment || finding->kind == KIND_DOWNLOAD ||
         (!is_part_of_page(finding) && (declared.size == 0 || !sniff_is_rendered(declared))))
         return SNIFF_BYTES_DOWNLOAD;
     return SNIFF_BYTES;

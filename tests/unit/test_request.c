@@ -75,6 +75,8 @@ static void test_kinds(void **state)
         {"POST", {SAVED}, KIND_SUBRESOURCE, false},
         {"GET", {SAVED}, KIND_DOWNLOAD, true},
         {"GET", {"Sec-Fetch-Mode: no-cors"}, KIND_DOWNLOAD, true},
+        {"GET", {"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: empty"}, KIND_DOWNLOAD, true},
+        {"POST", {"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: empty"}, KIND_NAVIGATION, true},
         {"GET", {SOCKET}, KIND_WEBSOCKET, false},
         {"GET", {"Sec-Fetch-Mode: websocket", "Sec-Fetch-Dest: empty"}, KIND_WEBSOCKET, false},
         {"GET", {SAVED, "Sec-Purpose: prefetch;prerender"}, KIND_NAVIGATION, true},

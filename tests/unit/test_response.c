@@ -26,6 +26,7 @@
 static const char *const typed[] = {"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", NULL};
 static const char *const part[] = {"Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", NULL};
 static const char *const picture[] = {"Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image", NULL};
+static const char *const link_saved[] = {"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: empty", NULL};
 static const char *const saved[] = {"Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: empty", NULL};
 
 struct answer {
@@ -401,6 +402,64 @@ static void test_downloads_without_consultation(void **state)
     check(fixture, &answer, 1);
 }
 
+/* A link with a "download" attribute: what would be shown is saved too. */
+static void test_links_that_save(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const of_service[] = {"Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: empty",
+                                             "Referer: https://meet.terakoya.example/", NULL};
+    static const struct answer dangerous[] = {
+        {"https://www.clinic.example/run.ps1",
+         link_saved,
+         {"Content-Type: text/plain"},
+         SPAN(TEXT),
+         0,
+         REASON_DANGEROUS_FILE},
+        {"https://www.clinic.example/run.ps1",
+         typed,
+         {"Content-Type: text/plain"},
+         SPAN(TEXT),
+         0,
+         REASON_ALLOWED},
+        {"https://www.clinic.example/a",
+         link_saved,
+         {"Content-Type: text/plain", "Content-Disposition: inline; filename=a.bat"},
+         SPAN(TEXT),
+         0,
+         REASON_DANGEROUS_FILE},
+        {"https://www.clinic.example/a.png",
+         link_saved,
+         {"Content-Type: image/png"},
+         SPAN(PNG),
+         0,
+         REASON_ALLOWED},
+        {"https://meet.terakoya.example/a.png",
+         of_service,
+         {"Content-Type: image/png"},
+         SPAN(PNG),
+         0,
+         REASON_UNKNOWN_DOWNLOAD},
+    };
+    static const struct answer listed[] = {
+        {"https://labo.clinic.example/a.pdf", link_saved, {PDF_TYPE}, SPAN(PDF), 0, REASON_ALLOWED},
+        {"https://www.clinic.example/a.png",
+         link_saved,
+         {"Content-Type: image/png"},
+         SPAN(PNG),
+         0,
+         REASON_UNKNOWN_DOWNLOAD},
+        {"https://www.clinic.example/a.png",
+         typed,
+         {"Content-Type: image/png"},
+         SPAN(PNG),
+         0,
+         REASON_ALLOWED},
+    };
+    check(fixture, dangerous, COUNT(dangerous));
+    fixture->standing.consultation = true;
+    check(fixture, listed, COUNT(listed));
+}
+
 static void test_bodies_that_do_not_count(void **state)
 {
     struct fixture *fixture = *state;
@@ -568,6 +627,8 @@ static void test_wanted_bytes(void **state)
         {typed, {BARE_TYPE}, SNIFF_BYTES_DOWNLOAD},
         {typed, {NULL}, SNIFF_BYTES_DOWNLOAD},
         {typed, {"Content-Type: text/html", ATTACHMENT}, SNIFF_BYTES_DOWNLOAD},
+        {link_saved, {"Content-Type: image/png"}, SNIFF_BYTES_DOWNLOAD},
+        {saved, {"Content-Type: text/html"}, SNIFF_BYTES_DOWNLOAD},
         {part, {BARE_TYPE}, SNIFF_BYTES},
         {part, {BARE_TYPE, ATTACHMENT}, SNIFF_BYTES_DOWNLOAD},
     };
@@ -595,6 +656,7 @@ int main(void)
         TEST(test_downloads),
         TEST(test_dns_over_https),
         TEST(test_downloads_without_consultation),
+        TEST(test_links_that_save),
         TEST(test_bodies_that_do_not_count),
         TEST(test_opaque),
         TEST(test_released),

@@ -246,3 +246,17 @@ def release_needs_a_reason_and_a_name(lab):
         status, out, err = lab.gateway.sekisho("release", "www.patient-link.example", *words, check=False)
         check(status in (1, 2) and (out + err).strip(), words, status, out, err)
     equal(lab.gateway.ask("releases")["releases"], [])
+
+
+@case(seconds=120)
+def link_that_saves(lab):
+    """The page names the file, the origin calls it a text: the browser would save it all the same."""
+    origin = lab.misbehaving["hostile"]
+    page = b"<!DOCTYPE html><title>list</title><a id=link download href='/tools/repair.ps1'>x</a>"
+    origin.answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s" % (len(page), page)
+    with Browser(lab, "clinician") as browser:
+        equal(browser.get("https://%s/" % origin.host), None)
+        origin.answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nstart"
+        browser.click("#link")
+        record = lab.collector.wait(10, event="block", reason="dangerous-file")
+    equal((record["kind"], record["path"]), ("download", "/tools/repair.ps1"))
