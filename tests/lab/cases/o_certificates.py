@@ -56,7 +56,7 @@ def leaf(lab):
         return tls.getpeercert(binary_form=True)
 
 
-@case()
+@case({"process": {"workers": 1}})  # each keeps leaves of its own
 def certificates_that_change_under_a_name(lab):
     good = lab.certificates.good(HOST)
     with Server(lab, *good):
