@@ -202,6 +202,7 @@ class Network:
         with self.on(host):
             sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # of what it accepts too
         sock.bind((address, port))
         sock.listen(backlog)
         return sock

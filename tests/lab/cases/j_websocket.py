@@ -231,7 +231,17 @@ def bombs_stay_flat(lab):
     stopped(lab)
 
 
+WAYS = (("/ws/echo", None), ("/ws/fragments", None), ("/ws-deflate/echo", "deflate"),
+        ("/ws-deflate/fragments", "deflate"), ("/ws/echo", "deflate"))
 SIZES = (0, 1, 2, 125, 126, 127, 1023, 4096, 16383, 16384, 16385, 32768, 65535, 65536, 65537, 70000)
+# These go every way, as text and as binary. Of all others each STEPth goes one of them; 1: every size.
+STEP = int(os.environ.get("LAB_ECHO_STEP", "997"))
+
+
+def sizes_of(way, binary):
+    turn = way * 2 + binary
+    return [size for size in range(70001) if size in SIZES or
+            size % STEP == 0 and size // STEP % (2 * len(WAYS)) == turn]
 
 
 def content(size, binary):
@@ -239,9 +249,9 @@ def content(size, binary):
     return data if binary else base64.b64encode(data).decode()[:size]
 
 
-async def _echo(socket, path):
+async def _echo(socket, way, path):
     for binary in (False, True):
-        for size in SIZES:
+        for size in sizes_of(way, binary):
             sent = content(size, binary)
             if size % 2:
                 step = max(1, size // 5)
@@ -260,15 +270,14 @@ async def _echo(socket, path):
             await asyncio.wait_for(pong, 10)
 
 
-@case(seconds=120)
+@case(seconds=120 if STEP > 9 else 1800)
 def websocket_echo(lab):
     """Every kind of message through the chat host comes back as it was sent, with pings between."""
-    async def talk(path, compression):
+    async def talk(way, path, compression):
         async with lab.chat.connect("clinician", path, compression) as socket:
-            await _echo(socket, path)
-    for path, compression in (("/ws/echo", None), ("/ws/fragments", None), ("/ws-deflate/echo", "deflate"),
-                              ("/ws-deflate/fragments", "deflate"), ("/ws/echo", "deflate")):
-        asyncio.run(talk(path, compression))
+            await _echo(socket, way, path)
+    for way, (path, compression) in enumerate(WAYS):
+        asyncio.run(talk(way, path, compression))
 
 
 @case()
