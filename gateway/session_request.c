@@ -294,8 +294,15 @@ void session_take_request_body(struct exchange *exchange, struct span data)
 void session_take_request_trailer(struct exchange *exchange, const struct field *trailer,
                                   size_t count)
 {
-    if (exchange->active)
-        exchange->carrier->send_request_end(exchange, trailer, count);
+    struct field_list list = {0};
+
+    if (!exchange->active)
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (find_tenant_header(exchange, trailer[i].name) == NULL)
+            field_list_add(&list, trailer[i].name, trailer[i].value);
+    exchange->carrier->send_request_end(exchange, list.fields, list.count);
+    free(list.fields);
 }
 
 void session_take_request_end(struct exchange *exchange)

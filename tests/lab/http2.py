@@ -60,6 +60,7 @@ class Http2Origin(Origin):
         self.messages = []
         self.heard = []   # what came over WebSockets, unmasked
         self.asked = []   # (method, protocol, path)
+        self.trailers = []
         super().__init__(lab, host)
         self.context.set_alpn_protocols(["h2"])
 
@@ -82,6 +83,8 @@ class Http2Origin(Origin):
             for event in http2.receive_data(data):
                 if isinstance(event, h2.events.RequestReceived):
                     self._answer(http2, event, tunnels)
+                elif isinstance(event, h2.events.TrailersReceived):
+                    self.trailers.append({k.decode(): v.decode() for k, v in event.headers})
                 elif isinstance(event, h2.events.DataReceived):
                     http2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                     if event.stream_id in tunnels:
@@ -191,6 +194,10 @@ class Http2Client:
             self.http2.send_data(stream, body, end_stream=end)
         self.flush()
         return stream
+
+    def send_trailer(self, stream, *fields):
+        self.http2.send_headers(stream, fields, end_stream=True)
+        self.flush()
 
     def send(self, stream, data, end=False):
         self.http2.send_data(stream, data, end_stream=end)

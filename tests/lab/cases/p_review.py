@@ -7,7 +7,10 @@ import zlib
 
 from case import case, check, equal, reached
 from chat import HOST, Reply, code, message
+from gateway import SERVICES
+from http2 import Http2Client, Http2Origin
 from learned import EHR, LINK, OTHER, is_learned, opens, passes, patient_sends, poll, stopped
+from processes import wait_for
 
 
 @case()
@@ -79,3 +82,22 @@ def codings_in_several_fields(lab):
         fields = [word for value in words for word in ("-H", "Accept-Encoding: " + value)]
         reached(lab, lab.curl("clinician", *fields, "https://%s/origin/x" % HOST))
         equal(lab.chat.asked[0].get_all("Accept-Encoding"), [wanted], words)
+
+
+STREAMS = "streams.example-clinic.jp"
+TENANT = SERVICES.replace('    reviewed = "2026-11-01"\n', """
+    header "Restrict-Access-To-Tenants" { value = "clinic.example.jp" hosts = { "%s" } }
+    reviewed = "2026-11-01"
+""" % STREAMS, 1)
+
+
+@case(services=TENANT)
+def a_trailer_names_no_tenant(lab):
+    """What the gateway says of the clinic's tenant is not said again behind the body."""
+    with Http2Origin(lab, STREAMS) as origin:
+        client = Http2Client(lab, STREAMS)
+        stream = client.ask("/silent", "POST", body=b"x", end=False)
+        client.send_trailer(stream, ("x-sum", "7"), ("restrict-access-to-tenants", "evil.example"))
+        wait_for(lambda: origin.trailers, 5, "the trailer")
+        equal(origin.trailers, [{"x-sum": "7"}])
+        client.close()
