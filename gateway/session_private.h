@@ -63,6 +63,7 @@ struct exchange {
     bool request_over;
     bool response_started; /* the final head was read */
     bool recorded;         /* the log has it */
+    unsigned interims;     /* 1xx that came before the response */
     bool released;         /* the response's head went to the client */
     bool sniffing;         /* the decision about the response is not final */
     bool unjudged;         /* bytes were passed on since the last look */

@@ -12,6 +12,7 @@
 #include "gateway/replica.h"
 
 #define HELD_LIMIT 131072 /* coded bytes that are held while they decode to too little */
+#define INTERIMS   100    /* 1xx of one exchange: 102 and 103 come a few times */
 
 /* --- to the client --- */
 
@@ -171,7 +172,11 @@ static void open_tunnel(struct exchange *exchange, const struct head *head)
 
 void session_take_interim_head(struct exchange *exchange, const struct head *head)
 {
-    if (exchange->active && !exchange->response_started)
+    if (!exchange->active || exchange->response_started)
+        return;
+    if (++exchange->interims > INTERIMS)
+        session_fail_origin(exchange, EVENT_ERROR, REASON_BAD_RESPONSE, "interim responses only");
+    else
         send_head(exchange, head, exchange->carrier->send_interim);
 }
 
