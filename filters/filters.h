@@ -77,6 +77,13 @@ void filters_judge_response(const struct policy *policy, const struct standing *
 size_t filters_wanted_bytes(const struct request *request, const struct response *response,
                             const struct finding *finding);
 
+/*
+ * With so many the response may go on its way while the rest is waited for: a page that is shown
+ * should not stand still. Firefox does not say that it will save what it asks for.
+ */
+size_t filters_held_bytes(const struct request *request, const struct response *response,
+                          const struct finding *finding);
+
 /* What happens to a TLS connection, known from its ClientHello alone. */
 enum flow_verdict {
     FLOW_SPLICE,  /* relay the bytes */

@@ -159,8 +159,8 @@ bool response_judgement_begin(struct response_judgement *judgement, const struct
     return true;
 }
 
-size_t filters_wanted_bytes(const struct request *request, const struct response *response,
-                            const struct finding *finding)
+size_t filters_held_bytes(const struct request *request, const struct response *response,
+                          const struct finding *finding)
 {
     char name[256];
     bool attachment;
@@ -170,6 +170,13 @@ size_t filters_wanted_bytes(const struct request *request, const struct response
         (!is_part_of_page(finding) && (declared.size == 0 || !sniff_is_rendered(declared))))
         return SNIFF_BYTES_DOWNLOAD;
     return SNIFF_BYTES;
+}
+
+size_t filters_wanted_bytes(const struct request *request, const struct response *response,
+                            const struct finding *finding)
+{
+    return is_part_of_page(finding) ? filters_held_bytes(request, response, finding)
+                                    : SNIFF_BYTES_DOWNLOAD;
 }
 
 /* Row 1. */

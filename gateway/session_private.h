@@ -81,6 +81,7 @@ struct exchange {
     struct watch *up_watch, *down_watch; /* over a chat's bodies or messages, or NULL */
     struct meeting_watch *meeting;       /* over a request that makes a meeting, or NULL */
     size_t wanted;                       /* bytes of prefix that make the judgement final */
+    size_t enough;                       /* with so many the response is let go, and judged again */
     int64_t started;                     /* monotonic ms */
     int64_t signed_at;                   /* the last sign of a call that a WebSocket gave */
     uint64_t up, down;                   /* bytes of the bodies */

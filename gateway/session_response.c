@@ -136,6 +136,8 @@ static void begin_sniffing(struct exchange *exchange, const struct head *head)
                     sizeof(exchange->file_name), &attachment);
     exchange->wanted =
         filters_wanted_bytes(&exchange->request, &exchange->response, &exchange->finding);
+    exchange->enough =
+        filters_held_bytes(&exchange->request, &exchange->response, &exchange->finding);
     if (!head->has_body) {
         session_judge_response(exchange, true);
         return;
@@ -220,7 +222,7 @@ void session_take_response_body(struct exchange *exchange, struct span data)
     if (decoder_feed(exchange->decoder, data.data, data.size) != 0)
         exchange->response.opaque = true;
     bool enough = exchange->response.opaque ||
-                  decoder_output(exchange->decoder).size >= exchange->wanted ||
+                  decoder_output(exchange->decoder).size >= exchange->enough ||
                   (exchange->held != NULL && evbuffer_get_length(exchange->held) > HELD_LIMIT);
     if (exchange->released)
         exchange->unjudged = true; /* once for all that this read brings: it has not left yet */

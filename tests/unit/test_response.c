@@ -621,7 +621,7 @@ static void test_wanted_bytes(void **state)
     static const struct {
         const char *const *request;
         const char *lines[3];
-        size_t wanted;
+        size_t held;
     } cases[] = {
         {typed, {"Content-Type: text/html"}, SNIFF_BYTES},
         {typed, {BARE_TYPE}, SNIFF_BYTES_DOWNLOAD},
@@ -641,7 +641,10 @@ static void test_wanted_bytes(void **state)
         struct response response = {
             .status = 200, .fields = fields, .field_count = fixture_fields(fields, cases[i].lines)};
         filters_judge_request(&fixture->policy, &fixture->standing, &request, &finding);
-        assert_int_equal(filters_wanted_bytes(&request, &response, &finding), cases[i].wanted);
+        assert_int_equal(filters_held_bytes(&request, &response, &finding), cases[i].held);
+        bool opened = cases[i].request != part;
+        assert_int_equal(filters_wanted_bytes(&request, &response, &finding),
+                         opened ? SNIFF_BYTES_DOWNLOAD : cases[i].held);
     }
 }
 

@@ -13,7 +13,7 @@ import time
 from case import NAVIGATE, call, case, check, equal, not_reached, reached
 from misbehaving import STAGES
 from network import GATEWAY_LAN4, origin4
-from origins import NOWHERE
+from origins import FILES, NOWHERE
 from tlsclient import TlsClient, client_hello, read_response
 
 EHR = "ehr.example-clinic.jp"
@@ -215,6 +215,22 @@ def hostile_responses(lab):
     hostile.piece = 1
     got = lab.curl("clinician", "https://%s/" % hostile.host)
     equal((got.status, got.body), (200, b"ok"), "interim responses, byte by byte")
+    healthy(lab)
+
+
+@case()
+def disk_image_shown_as_something_else(lab):
+    """Its mark lies deep: by then the head is on its way, and the connection breaks."""
+    hostile = lab.misbehaving["hostile"]
+    image = FILES["disk.iso"][0]
+    for declared in ("text/plain", "text/html", "image/png"):
+        hostile.answer = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (
+            declared.encode(), len(image)) + image
+        got = lab.curl("clinician", *NAVIGATE, "https://%s/" % hostile.host)
+        check(got.status == 403 or got.exit != 0, declared, "arrived whole", got)
+        check(len(got.body) <= 32769, declared, "%d bytes arrived" % len(got.body))
+        lab.collector.wait(reason="type-mismatch")
+        lab.collector.clear()
     healthy(lab)
 
 
