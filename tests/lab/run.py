@@ -127,6 +127,9 @@ def main():
     if options.list:
         print("\n".join(c.name for c in chosen))
         return 0
+    if not chosen:
+        print("not ok lab: no case fits")
+        return 1
     build = build_folder()
     if any(c.gateway for c in chosen) and not os.path.exists(os.path.join(build, "sekishod")):
         print("not ok lab: there is no %s: build first, or give BUILD" % os.path.join(build, "sekishod"))
