@@ -200,15 +200,14 @@ def media_by_turn_over_tls(lab):
 
 
 @case(services=SERVICES, deaths=True, seconds=240)
-def media_by_turn_over_tls_comes_back(lab):
-    """A spliced connection ends with its worker: the call stands still, and begins again by itself."""
-    with consultation(lab, "tls") as visitors:
+def calls_by_turn_over_tls_work_again(lab):
+    """A spliced connection ends with its worker; the next call finds its way."""
+    with consultation(lab, "tls"):
         kill_everything(lab)
         lab.gateway.process = None
         lab.gateway.start()
-        before = [visitor.frames() for visitor in visitors]
-        for visitor, frames in zip(visitors, before):
-            visitor.sees(20, 120, since=frames)
+    with consultation(lab, "tls") as visitors:
+        both_see(visitors)
         by_relay(visitors[0], "tls")
 
 
