@@ -113,11 +113,11 @@ def system_of_a_service(lab):
     lab.gateway.configure({"network": networks(lab, "%s/32 64512 -" % lab.address(host))},
                           services=SYSTEM)
     lab.gateway.start()
-    lab.curl("clinician", "-4", "--insecure", "https://%s/" % lab.address(host), seconds=5)
+    lab.curl("clinician", "-4", "https://%s/" % lab.address(host), seconds=5)
     record = lab.collector.wait(event="splice", service="numbered")
     equal((record["dst"], record.get("asn")), ("%s:443" % lab.address(host), "64512"), record)
     lab.collector.clear()
-    lab.curl("clinician", "-4", "--insecure", "https://%s/" % lab.address(PATIENT), seconds=5)
+    lab.curl("clinician", "-4", "https://%s/" % lab.address(PATIENT), seconds=5)
     lab.collector.wait(event="refuse", reason="no-sni")
 
 
