@@ -173,9 +173,12 @@ class Browser(Page):
             self._driver.switch_to.window(self._driver.window_handles[0])
 
     def text(self, selector="body"):
-        with self.lab.network.on(self.client):
+        """What a person reads there; nothing while one page goes and another comes."""
+        from selenium.common.exceptions import StaleElementReferenceException
+        with self.lab.network.on(self.client), contextlib.suppress(StaleElementReferenceException):
             found = self._driver.find_elements("css selector", selector)
             return found[0].text if found else ""
+        return ""
 
     def source(self):
         with self.lab.network.on(self.client):

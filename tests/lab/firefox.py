@@ -53,6 +53,13 @@ PREFERENCES = {
 class Failure(Exception):
     """What WebDriver answers instead of a result: (error, message)."""
 
+    def between_pages(self):
+        """The question met a page that was leaving, or one that had not come yet."""
+        error, message = self.args
+        return error in ("stale element reference", "no such window") or \
+            any(text in message for text in ("documentElement is null", "AbortError",
+                                             "browsing context"))
+
 
 class Marionette:
     def __init__(self, sock):
@@ -197,17 +204,24 @@ class Firefox(Page):
     def first_window(self):
         self._ask("WebDriver:SwitchToWindow", handle=self._ask("WebDriver:GetWindowHandles")[0])
 
-    def text(self, selector="body"):
+    def _between_pages_nothing(self, question):
         try:
-            found = self._find(selector)
-            return self._ask("WebDriver:GetElementText", id=found[0]) if found else ""
-        except Failure as failure:  # another page came between the two questions
-            if failure.args[0] != "stale element reference":
+            return question()
+        except Failure as failure:
+            if not failure.between_pages():
                 raise
             return ""
 
+    def text(self, selector="body"):
+        """What a person reads there; nothing while one page goes and another comes."""
+        def question():
+            found = self._find(selector)
+            return self._ask("WebDriver:GetElementText", id=found[0]) if found else ""
+        return self._between_pages_nothing(question)
+
     def source(self):
-        return self._ask("WebDriver:GetPageSource")
+        """The page's text; nothing while one page goes and another comes."""
+        return self._between_pages_nothing(lambda: self._ask("WebDriver:GetPageSource"))
 
     def url(self):
         return self._ask("WebDriver:GetCurrentURL")

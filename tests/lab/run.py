@@ -25,6 +25,11 @@ from gateway import SERVICES  # noqa: E402
 from lab import Lab, LabError, build_folder, enter  # noqa: E402
 
 
+# So many cases of a run may be tried a second time: browsers and other people's servers have moods
+# of their own. What failed first is printed and kept; a third one that fails fails at once.
+SECOND_TRIES = 2
+
+
 class Expired(Exception):
     pass
 
@@ -91,31 +96,48 @@ def keep(lab, case, folder, failure):
         file.write("\n--- wire ---\n" + "\n".join(map(repr, lab.wire.attempts()[-50:])) + "\n")
 
 
+def attempt(lab, case, options, folder):
+    """(outcome, why, seconds)"""
+    began = time.monotonic()
+    outcome, why = "ok", ""
+    try:
+        perform(lab, case, options.slow)
+    except Skip as reason:
+        outcome, why = "skip", str(reason)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: B902 - a case may fail in any way
+        outcome = "not ok"
+        why = "%s: %s" % (type(error).__name__, error) \
+            if not isinstance(error, AssertionError) else str(error)
+        keep(lab, case, folder, traceback.format_exc())
+    return outcome, " ".join(why.split()), round(time.monotonic() - began, 2)
+
+
+def tell(outcome, case, why, seconds):
+    print("%s %s%s (%.1f s)" % (outcome, case.name, ": " + why[:600] if why else "", seconds),
+          flush=True)
+
+
 def run_all(lab, chosen, options, folder):
     results = []
+    again = 0
     for case in chosen:
-        began = time.monotonic()
-        outcome, why = "ok", ""
-        try:
-            perform(lab, case, options.slow)
-        except Skip as reason:
-            outcome, why = "skip", str(reason)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: B902 - a case may fail in any way
-            outcome = "not ok"
-            why = "%s: %s" % (type(error).__name__, error) \
-                if not isinstance(error, AssertionError) else str(error)
-            keep(lab, case, folder, traceback.format_exc())
-        seconds = time.monotonic() - began
-        line = " ".join(why.split())
-        print("%s %s%s (%.1f s)" % (outcome, case.name, ": " + line[:600] if why else "", seconds),
-              flush=True)
-        if outcome == "not ok" and options.verbose:
-            with open(os.path.join(folder, case.name + ".failure"), encoding="utf-8") as file:
-                print("    " + file.read().replace("\n", "\n    "), flush=True)
-        results.append({"name": case.name, "outcome": outcome, "why": why,
-                        "seconds": round(seconds, 2)})
+        outcome, why, seconds = attempt(lab, case, options, folder)
+        if outcome == "not ok":
+            path = os.path.join(folder, case.name + ".failure")
+            if options.verbose:
+                with open(path, encoding="utf-8") as file:
+                    print("    " + file.read().replace("\n", "\n    "), flush=True)
+            if again < SECOND_TRIES:
+                again += 1
+                tell("again", case, why, seconds)
+                os.rename(path, path + ".first")
+                outcome, why, seconds = attempt(lab, case, options, folder)
+        tell(outcome, case, why, seconds)
+        results.append({"name": case.name, "outcome": outcome, "why": why, "seconds": seconds})
+    if again:
+        print("%d of %d cases needed a second try" % (again, len(results)), flush=True)
     return results
 
 
