@@ -39,7 +39,8 @@ if [ -n "$missing" ]; then
     trap 'exit 143' TERM
     export DEBIAN_FRONTEND=noninteractive
     # shellcheck disable=SC2086 # the names are words
-    if ! { apt-get -q update && apt-get -q -y install --no-install-recommends $missing; } >"$log" 2>&1; then
+    if ! { apt-get -q update && apt-get -q -y -o DPkg::Lock::Timeout=600 \
+        install --no-install-recommends $missing; } >"$log" 2>&1; then
         echo "install.sh: apt-get failed; its last lines:" >&2
         tail -n 20 "$log" >&2
         exit 1
