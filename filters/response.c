@@ -28,12 +28,15 @@ static struct span media_type(const struct response *response)
     return span_trim(span_first(value, span_index(value, ';')));
 }
 
-/* RFC 9110, sections 6.4.1 and 15: no content, whatever the fields say. */
+/*
+ * RFC 9110, sections 6.4.1 and 15: no content, whatever the fields say. A coding that hides all of
+ * what came makes no empty body of it.
+ */
 static bool has_body(const struct request *request, const struct response *response)
 {
     return response->status >= 200 && response->status != 204 && response->status != 304 &&
            !span_equal(request->method, SPAN("HEAD")) &&
-           !(response->prefix_is_whole && response->prefix_size == 0);
+           !(response->prefix_is_whole && response->prefix_size == 0 && response->coded_size == 0);
 }
 
 /* The body of a redirect is never shown nor saved; where it leads is judged as a request. */
@@ -117,6 +120,41 @@ static bool is_download(const struct response_judgement *judgement)
            (is_saved_by_type(judgement) || is_shown_document(judgement));
 }
 
+/* What codings themselves begin with. */
+static bool is_mark_of_coding(const char *type)
+{
+    return strcmp(type, "gzip") == 0 || strcmp(type, "zstd") == 0;
+}
+
+/* So short a mark that compressed data have it by chance, once in some ten thousand bodies. */
+static bool is_short_mark(const char *type)
+{
+    static const char *const types[] = {"dos", "script", "swf", "dmg", "disk-image"};
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+        if (strcmp(type, types[i]) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * A client that does not undo the coding saves the bytes as they came, and a file may be made so
+ * that it also decodes to something: the worse of the two counts.
+ */
+static void look_at_coded(struct response_judgement *judgement)
+{
+    const struct response *response = judgement->response;
+    const struct file_facts *decoded = &judgement->by_bytes;
+    struct file_facts facts;
+    sniff_bytes(response->coded, response->coded_size, response->prefix_is_whole, &facts);
+    if (facts.danger == FILE_HARMLESS || facts.danger == FILE_UNKNOWN ||
+        is_mark_of_coding(facts.type))
+        return;
+    bool is_nothing = response->opaque || response->prefix_is_whole || decoded->type[0];
+    is_nothing = is_nothing && (decoded->danger == FILE_UNKNOWN || response->prefix_size == 0);
+    if (is_nothing || (facts.danger == FILE_DANGEROUS && !is_short_mark(facts.type)))
+        judgement->by_bytes = facts;
+}
+
 static void find_facts(struct response_judgement *judgement)
 {
     static const struct file_facts none = {"", "", FILE_UNKNOWN};
@@ -135,6 +173,8 @@ static void find_facts(struct response_judgement *judgement)
     if (!response->opaque && !starts_in_the_middle(judgement->request, response))
         sniff_bytes(response->prefix, response->prefix_size, response->prefix_is_whole,
                     &judgement->by_bytes);
+    if (response->coded_size > 0 && !starts_in_the_middle(judgement->request, response))
+        look_at_coded(judgement);
     judgement->harmful_bytes =
         judgement->by_bytes.danger == FILE_DANGEROUS &&
         !(is_part_of_page(judgement->finding) && is_page_code(judgement->by_bytes.type));
@@ -172,11 +212,19 @@ size_t filters_held_bytes(const struct request *request, const struct response *
     return SNIFF_BYTES;
 }
 
+/* What goes to a page's script may become a file; a picture, a font or a style does not. */
+static bool is_for_script(const struct request *request)
+{
+    struct span destination = request_field(request, SPAN("Sec-Fetch-Dest"));
+    return destination.size == 0 || span_equal_nocase(destination, SPAN("empty"));
+}
+
 size_t filters_wanted_bytes(const struct request *request, const struct response *response,
                             const struct finding *finding)
 {
-    return is_part_of_page(finding) ? filters_held_bytes(request, response, finding)
-                                    : SNIFF_BYTES_DOWNLOAD;
+    return is_part_of_page(finding) && !is_for_script(request)
+               ? filters_held_bytes(request, response, finding)
+               : SNIFF_BYTES_DOWNLOAD;
 }
 
 /* Row 1. */

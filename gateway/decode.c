@@ -286,6 +286,17 @@ static const struct coding *find_coding(struct span name)
     return NULL;
 }
 
+/* Besides "identity", what servers write there by mistake: browsers take the body as it is. */
+static bool is_no_coding(struct span name)
+{
+    static const char *const names[] = {"identity", "none", "utf-8", "utf8", "binary", "8bit"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (span_equal_nocase(name, span_of(names[i])))
+            return true;
+    return false;
+}
+
 static bool add_stage(struct decoder *decoder, struct span name)
 {
     const struct coding *coding = find_coding(name);
@@ -306,7 +317,7 @@ struct decoder *decoder_new(struct span content_encoding, size_t limit)
     decoder->limit = limit;
     decoder->full = limit == 0;
     while (span_next(&content_encoding, ',', &name)) {
-        if (name.size == 0 || span_equal_nocase(name, SPAN("identity")))
+        if (name.size == 0 || is_no_coding(name))
             continue;
         if (!add_stage(decoder, name)) {
             decoder_free(decoder);
@@ -414,6 +425,11 @@ struct span decoder_output(const struct decoder *decoder)
 bool decoder_is_full(const struct decoder *decoder)
 {
     return decoder->full;
+}
+
+bool decoder_is_plain(const struct decoder *decoder)
+{
+    return decoder->stage_count == 0;
 }
 
 void decoder_raise(struct decoder *decoder, size_t limit)

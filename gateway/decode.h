@@ -15,8 +15,9 @@
 struct decoder;
 
 /*
- * For a Content-Encoding value; an empty one or "identity" gives a decoder that copies. NULL when a
- * coding is unknown or there are too many. `limit` is the most bytes of output that will ever be
+ * For a Content-Encoding value; an empty one, "identity", or one of the words that servers write by
+ * mistake ("none", "utf-8") gives a decoder that copies. NULL when a coding is unknown or there are
+ * too many. `limit` is the most bytes of output that will ever be
  * kept.
  */
 struct decoder *decoder_new(struct span content_encoding, size_t limit);
@@ -35,6 +36,8 @@ int decoder_feed(struct decoder *decoder, const void *bytes, size_t size);
 /* What was decoded so far. Borrowed until the next feed. */
 struct span decoder_output(const struct decoder *decoder);
 bool decoder_is_full(const struct decoder *decoder);
+/* True when there is no coding to undo: what comes out is what went in. */
+bool decoder_is_plain(const struct decoder *decoder);
 
 /* Raises the limit (a download wants a longer prefix). Only before the decoder was full. */
 void decoder_raise(struct decoder *decoder, size_t limit);

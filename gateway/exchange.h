@@ -49,6 +49,8 @@ struct response {
     size_t prefix_size;
     bool prefix_is_whole; /* the body ends with the prefix */
     bool opaque;          /* a content coding that cannot be decoded: the prefix says nothing */
+    const uint8_t *coded; /* the first bytes as they came, when a content coding was removed */
+    size_t coded_size;
 };
 
 /* The last field of that name (ASCII case ignored), or NULL. */

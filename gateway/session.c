@@ -69,6 +69,7 @@ void session_clear_exchange(struct exchange *exchange)
     if (exchange->held != NULL)
         evbuffer_free(exchange->held);
     decoder_free(exchange->decoder);
+    decoder_free(exchange->coded);
     watch_free(exchange->up_watch);
     watch_free(exchange->down_watch);
     meeting_watch_free(exchange->meeting);

@@ -78,6 +78,7 @@ struct exchange {
     struct finding finding;
     struct evbuffer *held; /* of the response's body, until it is judged */
     struct decoder *decoder;
+    struct decoder *coded; /* keeps the body as it came, when the other one undoes something */
     struct watch *up_watch, *down_watch; /* over a chat's bodies or messages, or NULL */
     struct meeting_watch *meeting;       /* over a request that makes a meeting, or NULL */
     size_t wanted;                       /* bytes of prefix that make the judgement final */

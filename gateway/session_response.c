@@ -71,9 +71,27 @@ static void stop_sniffing(struct exchange *exchange)
 {
     exchange->sniffing = false;
     decoder_free(exchange->decoder);
-    exchange->decoder = NULL;
-    exchange->response.prefix = NULL; /* it was the decoder's */
-    exchange->response.prefix_size = 0;
+    decoder_free(exchange->coded);
+    exchange->decoder = exchange->coded = NULL;
+    exchange->response.prefix = exchange->response.coded = NULL; /* they were the decoders' */
+    exchange->response.prefix_size = exchange->response.coded_size = 0;
+}
+
+static void show_prefix(struct exchange *exchange, bool is_whole)
+{
+    struct response *response = &exchange->response;
+
+    if (exchange->decoder != NULL) {
+        struct span prefix = decoder_output(exchange->decoder);
+        response->prefix = (const uint8_t *)prefix.data;
+        response->prefix_size = prefix.size;
+    }
+    if (exchange->coded != NULL) {
+        struct span coded = decoder_output(exchange->coded);
+        response->coded = (const uint8_t *)coded.data;
+        response->coded_size = coded.size;
+    }
+    response->prefix_is_whole = is_whole;
 }
 
 void session_judge_response(struct exchange *exchange, bool is_whole)
@@ -82,12 +100,7 @@ void session_judge_response(struct exchange *exchange, bool is_whole)
     struct finding finding = exchange->finding;
     struct standing standing;
 
-    if (exchange->decoder != NULL) {
-        struct span prefix = decoder_output(exchange->decoder);
-        exchange->response.prefix = (const uint8_t *)prefix.data;
-        exchange->response.prefix_size = prefix.size;
-    }
-    exchange->response.prefix_is_whole = is_whole;
+    show_prefix(exchange, is_whole);
     replica_standing(exchange->worker->replica, exchange->flow->client->scope, &standing);
     standing.sha256 = digest_sha256;
     filters_judge_response(&configuration->policy, &standing, &exchange->request,
@@ -146,6 +159,8 @@ static void begin_sniffing(struct exchange *exchange, const struct head *head)
     exchange->decoder = make_decoder(&exchange->response, exchange->wanted);
     if (exchange->decoder == NULL)
         exchange->response.opaque = true;
+    else if (!decoder_is_plain(exchange->decoder))
+        exchange->coded = decoder_new((struct span){NULL, 0}, exchange->wanted);
     exchange->held = evbuffer_new();
     if (exchange->held == NULL) {
         exchange->carrier->reset(exchange);
@@ -219,6 +234,8 @@ void session_take_response_body(struct exchange *exchange, struct span data)
         evbuffer_add(exchange->held, data.data, data.size);
     if (!exchange->sniffing || exchange->decoder == NULL)
         return;
+    if (exchange->coded != NULL)
+        decoder_feed(exchange->coded, data.data, data.size);
     if (decoder_feed(exchange->decoder, data.data, data.size) != 0)
         exchange->response.opaque = true;
     bool enough = exchange->response.opaque ||

@@ -218,6 +218,26 @@ static void test_stacks(void **state)
     free(outer.data);
 }
 
+/* What servers write there by mistake is no coding, and no browser takes it for one. */
+static void test_no_coding(void **state)
+{
+    static const char *const words[] = {"",     "identity", "none", "UTF-8",
+                                        "utf8", "binary",   "8bit", "identity, none"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+        struct decoder *decoder = decoder_new(span_of(words[i]), 100);
+        assert_non_null(decoder);
+        assert_true(decoder_is_plain(decoder));
+        assert_int_equal(decoder_feed(decoder, "MZ", 2), 0);
+        assert_true(span_equal(decoder_output(decoder), SPAN("MZ")));
+        decoder_free(decoder);
+    }
+    struct decoder *decoder = decoder_new(SPAN("none, gzip"), 100);
+    assert_false(decoder_is_plain(decoder));
+    decoder_free(decoder);
+}
+
 static void test_unknown(void **state)
 {
     static const char *const bad[] = {"compress",
@@ -414,12 +434,13 @@ static void test_window(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codings), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_raise),   cmocka_unit_test(test_stacks),
-        cmocka_unit_test(test_unknown), cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_garbage), cmocka_unit_test(test_mutated),
-        cmocka_unit_test(test_members), cmocka_unit_test(test_bombs),
-        cmocka_unit_test(test_window),  cmocka_unit_test(test_skippable),
+        cmocka_unit_test(test_codings),   cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_raise),     cmocka_unit_test(test_stacks),
+        cmocka_unit_test(test_no_coding), cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_truncated), cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_mutated),   cmocka_unit_test(test_members),
+        cmocka_unit_test(test_bombs),     cmocka_unit_test(test_window),
+        cmocka_unit_test(test_skippable),
     };
 
     return cmocka_run_group_tests_name("decode", tests, NULL, NULL);

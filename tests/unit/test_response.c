@@ -511,6 +511,67 @@ static void test_opaque(void **state)
     }
 }
 
+/* What came under a coding that is undone is judged as it came, too. */
+static void test_coded(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char ole[] = "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0\0\0\0\0\0\0";
+    static const char image[32775] = {[32769] = 'C', 'D', '0', '0', '1'};
+    static const struct {
+        const char *const *request;
+        const char *type;
+        struct span decoded, coded;
+        bool opaque, partial;
+        enum reason reason;
+    } cases[] = {
+        /* to nonsense, to nothing, to something harmless, or not at all */
+        {typed, "Content-Type: text/html", SPAN("\1\2\3"), SPAN(ole), 0, 0, REASON_TYPE_MISMATCH},
+        {typed, PDF_TYPE, SPAN("\1\2\3"), SPAN(ole), 0, 0, REASON_TYPE_MISMATCH},
+        {typed, BARE_TYPE, SPAN(""), SPAN(ole), 0, 0, REASON_DANGEROUS_FILE},
+        {typed, PDF_TYPE, SPAN(PDF), SPAN(ole), 0, 0, REASON_TYPE_MISMATCH},
+        {typed, "Content-Type: text/html", SPAN(HTML), SPAN(PE), 0, 0, REASON_TYPE_MISMATCH},
+        {typed, "Content-Type: text/html", SPAN(""), SPAN(PE), true, 0, REASON_TYPE_MISMATCH},
+        {typed, "Content-Type: text/html", SPAN(HTML), SPAN(image), 0, 0, REASON_TYPE_MISMATCH},
+        {part, "Content-Type: application/json", SPAN("{}"), SPAN(ELF), 0, 0, REASON_TYPE_MISMATCH},
+        {picture, "Content-Type: image/png", SPAN(""), SPAN(ELF), true, 0, REASON_TYPE_MISMATCH},
+        /* two bytes are chance where something comes out, or may still come */
+        {typed, "Content-Type: text/html", SPAN("\1\2\3"), SPAN("MZ\x90\0"), 0, 0,
+         REASON_TYPE_MISMATCH},
+        {typed, "Content-Type: text/html", SPAN(""), SPAN("MZ\x90\0"), 0, 0, REASON_TYPE_MISMATCH},
+        {typed, "Content-Type: text/html", SPAN(HTML), SPAN("MZ\x90\0"), 0, 0, REASON_ALLOWED},
+        {typed, "Content-Type: text/html", SPAN(""), SPAN("MZ\x90\0"), 0, true, REASON_ALLOWED},
+        /* the marks of the codings themselves */
+        {typed, "Content-Type: text/html", SPAN(HTML), SPAN(GZIP), 0, 0, REASON_ALLOWED},
+        {typed, "Content-Type: text/html", SPAN(""), SPAN(GZIP), 0, true, REASON_ALLOWED},
+        {typed, "Content-Type: text/html", SPAN(HTML), SPAN("\x28\xb5\x2f\xfd\4"), 0, 0,
+         REASON_ALLOWED},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct field request_fields[FIELDS], fields[FIELDS];
+        const char *const lines[] = {cases[i].type, NULL};
+        struct url url;
+        struct finding finding;
+        struct request request =
+            fixture_request("https://www.clinic.example/a", cases[i].request, request_fields, &url);
+        struct response response = {
+            .status = 200,
+            .fields = fields,
+            .field_count = fixture_fields(fields, lines),
+            .prefix = (const uint8_t *)cases[i].decoded.data,
+            .prefix_size = cases[i].decoded.size,
+            .prefix_is_whole = !cases[i].partial,
+            .opaque = cases[i].opaque,
+            .coded = (const uint8_t *)cases[i].coded.data,
+            .coded_size = cases[i].coded.size,
+        };
+        filters_judge_request(&fixture->policy, &fixture->standing, &request, &finding);
+        filters_judge_response(&fixture->policy, &fixture->standing, &request, &response, &finding);
+        if (finding.reason != cases[i].reason)
+            print_error("coded %zu\n", i);
+        assert_string_equal(reason_code(finding.reason), reason_code(cases[i].reason));
+    }
+}
+
 static void test_released(void **state)
 {
     struct fixture *fixture = *state;
@@ -631,6 +692,7 @@ static void test_wanted_bytes(void **state)
         {saved, {"Content-Type: text/html"}, SNIFF_BYTES_DOWNLOAD},
         {part, {BARE_TYPE}, SNIFF_BYTES},
         {part, {BARE_TYPE, ATTACHMENT}, SNIFF_BYTES_DOWNLOAD},
+        {picture, {"Content-Type: image/png"}, SNIFF_BYTES},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct field request_fields[FIELDS], fields[FIELDS];
@@ -642,9 +704,8 @@ static void test_wanted_bytes(void **state)
             .status = 200, .fields = fields, .field_count = fixture_fields(fields, cases[i].lines)};
         filters_judge_request(&fixture->policy, &fixture->standing, &request, &finding);
         assert_int_equal(filters_held_bytes(&request, &response, &finding), cases[i].held);
-        bool opened = cases[i].request != part;
         assert_int_equal(filters_wanted_bytes(&request, &response, &finding),
-                         opened ? SNIFF_BYTES_DOWNLOAD : cases[i].held);
+                         cases[i].request == picture ? cases[i].held : SNIFF_BYTES_DOWNLOAD);
     }
 }
 
@@ -662,6 +723,7 @@ int main(void)
         TEST(test_links_that_save),
         TEST(test_bodies_that_do_not_count),
         TEST(test_opaque),
+        TEST(test_coded),
         TEST(test_released),
         TEST(test_redirector_is_not_its_target),
         TEST(test_finding),
