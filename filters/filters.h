@@ -79,7 +79,8 @@ size_t filters_wanted_bytes(const struct request *request, const struct response
 
 /*
  * With so many the response may go on its way while the rest is waited for: a page that is shown
- * should not stand still. Firefox does not say that it will save what it asks for.
+ * should not stand still (Firefox does not say that it will save what it asks for), and a stream of
+ * events may say nothing for long.
  */
 size_t filters_held_bytes(const struct request *request, const struct response *response,
                           const struct finding *finding);

@@ -206,6 +206,9 @@ size_t filters_held_bytes(const struct request *request, const struct response *
     bool attachment;
     struct span declared = media_type(response);
     sniff_file_name(response, request->target, name, sizeof(name), &attachment);
+    if (!attachment && is_part_of_page(finding) &&
+        span_equal_nocase(declared, SPAN("text/event-stream")))
+        return 0;
     if (attachment || finding->kind == KIND_DOWNLOAD ||
         (!is_part_of_page(finding) && (declared.size == 0 || !sniff_is_rendered(declared))))
         return SNIFF_BYTES_DOWNLOAD;

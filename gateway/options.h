@@ -293,7 +293,8 @@ enum option_type {
     X(TIMEOUTS, "drain", DURATION, "30s", 10, DAY, NULL, CONFIGURATION(timeout_drain),             \
       "What connections of the old configuration get to finish after a reload or at a stop.")      \
     X(TIMEOUTS, "sniff", DURATION, "5s", 10, DAY, NULL, CONFIGURATION(timeout_sniff),              \
-      "Waiting for the first bytes of a body before it is judged by what is there.")               \
+      "Waiting for the first bytes of a body before it is judged by what is there; of a part of "  \
+      "a page at most one second.")                                                                \
     X(LOG, "to", LOG_TARGET, "unix:/dev/log", 0, 0, NULL, CONFIGURATION(log_transport),            \
       "The local syslog socket, or a collector. Ports, if not said: 514 for udp, 601 for tcp.")    \
     X(LOG, "allowed", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(log_allowed),                     \

@@ -11,6 +11,7 @@
 
 #define BODY_RATE  1024 /* bytes of a request body that must come within timeouts.body */
 #define SIGN_EVERY 1000 /* ms between signs of a call */
+#define PART_WAITS 1000 /* ms that a part of a page is held at most */
 
 /* --- the version --- */
 
@@ -77,6 +78,18 @@ void session_clear_exchange(struct exchange *exchange)
         .flow = exchange->flow, .worker = exchange->worker, .carrier = exchange->carrier};
 }
 
+/*
+ * A page waits for its parts, and some of them come slowly: messages of a stream. Nobody sees
+ * another page in the place of a part, so that danger may as well break it off in the middle.
+ */
+int64_t session_sniff_limit(const struct exchange *exchange)
+{
+    int64_t limit = exchange->worker->configuration->timeout_sniff;
+    bool is_part = exchange->finding.kind == KIND_SUBRESOURCE;
+
+    return is_part && limit > PART_WAITS ? PART_WAITS : limit;
+}
+
 void session_set_deadline(struct exchange *exchange)
 {
     const struct configuration *configuration = exchange->worker->configuration;
@@ -89,7 +102,7 @@ void session_set_deadline(struct exchange *exchange)
     else if (!exchange->response_started)
         limit = configuration->timeout_first_byte;
     else if (exchange->sniffing && !exchange->released)
-        limit = configuration->timeout_sniff;
+        limit = session_sniff_limit(exchange);
     else
         limit = configuration->timeout_body;
     exchange->carrier->set_deadline(exchange, limit);

@@ -134,6 +134,8 @@ struct session *session_http2_new(struct flow *flow);
 /* --- session.c --- */
 
 void session_clear_exchange(struct exchange *exchange);
+/* ms that a response may be held for the first bytes of its body. */
+int64_t session_sniff_limit(const struct exchange *exchange);
 /* The time that the phase it is in may take from now on. */
 void session_set_deadline(struct exchange *exchange);
 /* That time is over. */

@@ -166,8 +166,8 @@ static void begin_sniffing(struct exchange *exchange, const struct head *head)
         exchange->carrier->reset(exchange);
         return;
     }
-    exchange->carrier->set_deadline(exchange, exchange->worker->configuration->timeout_sniff);
-    if (exchange->response.opaque)
+    exchange->carrier->set_deadline(exchange, session_sniff_limit(exchange));
+    if (exchange->response.opaque || exchange->enough == 0)
         session_judge_response(exchange, false);
 }
 

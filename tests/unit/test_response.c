@@ -693,6 +693,9 @@ static void test_wanted_bytes(void **state)
         {part, {BARE_TYPE}, SNIFF_BYTES},
         {part, {BARE_TYPE, ATTACHMENT}, SNIFF_BYTES_DOWNLOAD},
         {picture, {"Content-Type: image/png"}, SNIFF_BYTES},
+        {part, {"Content-Type: text/event-stream; charset=utf-8"}, 0},
+        {part, {"Content-Type: text/event-stream", ATTACHMENT}, SNIFF_BYTES_DOWNLOAD},
+        {typed, {"Content-Type: text/event-stream"}, SNIFF_BYTES},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct field request_fields[FIELDS], fields[FIELDS];
