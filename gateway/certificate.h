@@ -9,6 +9,7 @@
 #include <openssl/ssl.h>
 
 #include "filters/span.h"
+#include "gateway/offer.h"
 
 /* --- origins --- */
 
@@ -32,11 +33,11 @@ void certificate_origin_review(SSL_CTX *context, void (*tell)(void *argument, co
 
 /*
  * Prepares `ssl` (made from that context) for the origin `name`, a host name or an address literal:
- * SNI (not for an address), the name to verify, the highest version the client offered (0x0303 or
- * 0x0304). Once for each SSL. 0, or -1 when the name is not a host, the version is below TLS 1.2,
- * or there is no memory. Without it every handshake fails.
+ * SNI (not for an address), the name to verify, and what of TLS it is offered, which is what the
+ * client offered (settled: offer.h). Once for each SSL. 0, or -1 when the name is not a host,
+ * nothing is offered, or there is no memory. Without it every handshake fails.
  */
-int certificate_expect(SSL *ssl, const char *name, int client_version);
+int certificate_expect(SSL *ssl, const char *name, const struct offer *offer);
 
 /* Why the last handshake on `ssl` failed or "ok": a short code such as "expired", "untrusted",
  * "name", for the log's `verify`. Static. The codes stand in gateway/certificate_verdict.h; "none"
@@ -96,5 +97,9 @@ int issuer_create(const char *certificate_path, const char *key_path, const char
 /* The one server context of a generation: TLS 1.2 and 1.3, ECDHE and AEAD, no tickets, no session
  * cache, no early data. NULL when the library refuses. */
 SSL_CTX *certificate_client_context(void);
+
+/* A client is served with what its origin chose: the version, the suite (in TLS 1.2 the one for
+ * ECDSA) and the group. `origin`: after its handshake. False when the library refuses. */
+bool certificate_serve_as(SSL *client, const SSL *origin);
 
 #endif

@@ -223,12 +223,12 @@ void certificate_origin_review(SSL_CTX *context, void (*tell)(void *argument, co
     ERR_clear_error();
 }
 
-int certificate_expect(SSL *ssl, const char *name, int client_version)
+int certificate_expect(SSL *ssl, const char *name, const struct offer *offer)
 {
     struct expectation *expectation;
     struct certificate_name read;
 
-    if (expectation_index < 0 || client_version < TLS1_2_VERSION || expectation_of(ssl) ||
+    if (expectation_index < 0 || (!offer->tls12 && !offer->tls13) || expectation_of(ssl) ||
         !certificate_name_read(span_of(name), &read))
         return -1;
     expectation = memory_allocate(1, sizeof(*expectation));
@@ -238,9 +238,8 @@ int certificate_expect(SSL *ssl, const char *name, int client_version)
         free(expectation);
         return -1;
     }
-    /* The origin is never offered a version that the client did not offer. */
-    if (SSL_set_max_proto_version(ssl, client_version == TLS1_2_VERSION ? TLS1_2_VERSION
-                                                                        : TLS1_3_VERSION) != 1)
+    /* The origin is never offered what the client did not offer. */
+    if (!certificate_tls_offer(ssl, offer))
         return -1;
     /* RFC 6066 section 3: literal addresses are not permitted in server_name. */
     if (!read.address_size && SSL_set_tlsext_host_name(ssl, read.text) != 1)

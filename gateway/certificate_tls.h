@@ -10,7 +10,12 @@
 
 #include <openssl/ssl.h>
 
+#include "gateway/offer.h"
+
 /* False when the library refuses; its error queue tells why. */
 bool certificate_tls_prepare(SSL_CTX *context);
+
+/* An origin is offered this (settled) and nothing else, in this order. */
+bool certificate_tls_offer(SSL *ssl, const struct offer *offer);
 
 #endif

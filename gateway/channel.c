@@ -305,6 +305,7 @@ static enum channel_result read_tls(struct channel *channel, void *bytes, size_t
     case SSL_ERROR_ZERO_RETURN:
         return CHANNEL_END;
     default:
+        channel->tls_error = ERR_peek_error();
         return CHANNEL_ERROR; /* also a connection that ends without close_notify: truncation */
     }
 }

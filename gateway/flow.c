@@ -10,9 +10,24 @@
 
 /* --- the end --- */
 
+/*
+ * A client that had hidden the name in its ClientHello (ECH) learned by our handshake that nobody
+ * read it, and tries again without: not an error, but the record says that it happened. A made-up
+ * ECH (GREASE, RFC 9849 section 6.2) never ends so.
+ */
+static void note_downgrade(struct flow *flow)
+{
+    if (flow->near == NULL || channel_alert(flow->near) != ALERT_ECH_REQUIRED || flow->downgraded)
+        return;
+    flow->downgraded = true;
+    flow_report(flow, EVENT_DOWNGRADE, flow->finding.reason,
+                "the client had encrypted its ClientHello and tries again without");
+}
+
 /* All but the two channels: nothing calls back into the flow any more. */
 static void stop_work(struct flow *flow)
 {
+    note_downgrade(flow);
     deadline_clear(&flow->deadline);
     session_free(flow->session);
     flow->session = NULL;

@@ -38,9 +38,10 @@ struct flow {
     struct hello *hello;  /* while it is read */
     uint8_t *hello_bytes;
     size_t hello_size;
-    int client_version; /* the highest TLS version that the client offered */
+    struct offer offer; /* what the client offers of TLS, settled */
     bool offers_alpn, offers_http1, offers_http2, http2_first; /* the client, by ALPN */
     bool http2;                                                /* what was agreed on with it */
+    bool downgraded; /* it had hidden its name; the record has said so */
     struct flow_finding finding;
     struct connector *connector;
     struct leaf_request *leaf_request;

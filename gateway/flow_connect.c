@@ -22,7 +22,17 @@
 
 /* --- the client's handshake --- */
 
-/* The client gets what the origin chose; that it offered this is known from its ClientHello. */
+static bool chose_protocol(const SSL *ssl)
+{
+    const unsigned char *name;
+    unsigned size;
+
+    SSL_get0_alpn_selected(ssl, &name, &size);
+    return size > 0;
+}
+
+/* The client gets what the origin chose, and nothing where that chose nothing; that it offered this
+ * is known from its ClientHello. */
 static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_size,
                            const unsigned char *in, unsigned in_size, void *argument)
 {
@@ -30,6 +40,8 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
     const char *wanted = flow->http2 ? HTTP2_PROTOCOL : HTTP1_PROTOCOL;
 
     (void)argument;
+    if (flow->far != NULL && !chose_protocol(channel_ssl(flow->far)))
+        return SSL_TLSEXT_ERR_NOACK;
     if (SSL_select_next_proto((unsigned char **)out, out_size, (const unsigned char *)wanted,
                               (unsigned)strlen(wanted), in, in_size) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
@@ -47,6 +59,8 @@ static void on_near_event(void *context, struct channel *channel, enum channel_e
 
     if (event == CHANNEL_HANDSHAKEN) {
         flow_begin_session(flow);
+    } else if (event == CHANNEL_FAILED && channel_alert(channel) == ALERT_ECH_REQUIRED) {
+        flow_end(flow); /* which says what that was */
     } else if (event == CHANNEL_FAILED) {
         flow_report(flow, EVENT_TLS_ERROR, REASON_CLIENT_TLS, channel_error(channel));
         flow_end(flow);
@@ -60,15 +74,13 @@ static void on_leaf(void *context, struct leaf *leaf)
 
     flow->leaf_request = NULL;
     ssl = leaf != NULL ? SSL_new(flow->worker->client_context) : NULL;
-    if (ssl == NULL || SSL_set_app_data(ssl, flow) != 1 || leaf_install(leaf, ssl) != 0) {
+    if (ssl == NULL || SSL_set_app_data(ssl, flow) != 1 || leaf_install(leaf, ssl) != 0 ||
+        (flow->far != NULL && !certificate_serve_as(ssl, channel_ssl(flow->far)))) {
         SSL_free(ssl);
         flow_report(flow, EVENT_ERROR, REASON_OVERLOAD, "no leaf from the signer");
         flow_send_alert(flow, ALERT_INTERNAL_ERROR);
         return;
     }
-    /* Never a higher version than the origin chose. */
-    if (flow->far != NULL)
-        SSL_set_max_proto_version(ssl, SSL_version(channel_ssl(flow->far)));
     flow->state = "client handshake";
     deadline_set(&flow->deadline, flow->worker->configuration->timeout_handshake);
     channel_set_handler(flow->near, on_near_event, flow);
@@ -139,9 +151,28 @@ void flow_answer(struct flow *flow)
     get_leaf(flow);
 }
 
+/* What the client is told when the handshake with the origin failed. It was the client's offer that
+ * the origin had no use for: then the client hears so in the origin's own words. */
+static enum alert origin_alert(const struct flow *flow)
+{
+    int alert = flow->far != NULL ? channel_alert(flow->far) : -1;
+
+    switch (alert) {
+    case ALERT_HANDSHAKE_FAILURE:
+    case ALERT_PROTOCOL_VERSION:
+    case ALERT_INAPPROPRIATE_FALLBACK:
+        return (enum alert)alert;
+    default:
+        return ALERT_INTERNAL_ERROR;
+    }
+}
+
 /* The origin is no good: an alert, or a page under a leaf of ours where the policy says so. */
 static void refuse_origin(struct flow *flow, enum reason reason, const char *detail)
 {
+    enum alert alert =
+        reason == REASON_ORIGIN_CERTIFICATE ? ALERT_BAD_CERTIFICATE : origin_alert(flow);
+
     flow_report(flow, EVENT_TLS_ERROR, reason, detail);
     channel_free(flow->far);
     flow->far = NULL;
@@ -150,8 +181,7 @@ static void refuse_origin(struct flow *flow, enum reason reason, const char *det
         flow_answer(flow);
         return;
     }
-    flow_send_alert(flow, reason == REASON_ORIGIN_CERTIFICATE ? ALERT_BAD_CERTIFICATE
-                                                              : ALERT_INTERNAL_ERROR);
+    flow_send_alert(flow, alert);
 }
 
 void flow_certificate_hint(const struct flow *flow, char *text, size_t size)
@@ -227,6 +257,8 @@ static void on_far_event(void *context, struct channel *channel, enum channel_ev
 /* The origin is offered what the client offered, in its order; of what we speak. */
 static bool offer_protocols(const struct flow *flow, SSL *ssl)
 {
+    if (!flow->offers_alpn)
+        return true;
     const char *names = !flow->offers_http2   ? HTTP1_PROTOCOL
                         : !flow->offers_http1 ? HTTP2_PROTOCOL
                         : flow->http2_first   ? HTTP2_PROTOCOL HTTP1_PROTOCOL
@@ -255,7 +287,7 @@ static void on_origin_connected(void *context, const struct connector_result *re
     flow->far = channel_new(flow->worker->base, result->fd, on_far_event, flow);
     SSL *ssl = SSL_new(flow->worker->origin_context);
     wanted_name(flow, name);
-    if (ssl == NULL || certificate_expect(ssl, name, flow->client_version) != 0 ||
+    if (ssl == NULL || certificate_expect(ssl, name, &flow->offer) != 0 ||
         !offer_protocols(flow, ssl)) {
         SSL_free(ssl);
         refuse_origin(flow, REASON_ORIGIN_TLS, "the handshake could not be prepared");

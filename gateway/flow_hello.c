@@ -38,9 +38,12 @@ static void apply_observe_mode(struct flow *flow)
 /* What we must be able to speak with the client when we end its TLS. False when it was refused. */
 static bool client_is_understood(struct flow *flow, const struct hello_facts *facts)
 {
-    if (facts->version < TLS1_2_VERSION) {
-        flow_report(flow, EVENT_TLS_ERROR, REASON_CLIENT_TLS, "the client offers no TLS 1.2");
-        flow_send_alert(flow, ALERT_PROTOCOL_VERSION);
+    const char *missing = offer_settle(&flow->offer);
+
+    if (missing != NULL) {
+        flow_report(flow, EVENT_TLS_ERROR, REASON_CLIENT_TLS, missing);
+        flow_send_alert(flow, facts->version < TLS1_2_VERSION ? ALERT_PROTOCOL_VERSION
+                                                              : ALERT_HANDSHAKE_FAILURE);
         return false;
     }
     if (facts->alpn_present && !facts->alpn_http1 && !flow->offers_http2) {
@@ -67,7 +70,7 @@ static void judge(struct flow *flow, const struct hello_facts *facts)
     if (facts->sni_present)
         memcpy(flow->host, facts->sni, HOST_TEXT);
     asked.sni = span_of(flow->host);
-    flow->client_version = facts->version;
+    flow->offer = facts->offer;
     flow->offers_alpn = facts->alpn_present;
     flow->offers_http1 = facts->alpn_http1;
     flow->offers_http2 = facts->alpn_h2 && worker->configuration->http2;

@@ -7,13 +7,16 @@
 
 /* TLS alert descriptions (RFC 8446, section 6). */
 enum alert {
+    ALERT_HANDSHAKE_FAILURE = 40,
     ALERT_BAD_CERTIFICATE = 42,
     ALERT_ACCESS_DENIED = 49,
     ALERT_DECODE_ERROR = 50,
     ALERT_PROTOCOL_VERSION = 70,
     ALERT_INTERNAL_ERROR = 80,
-    ALERT_MISSING_EXTENSION = 109, /* section 9.2: what a missing SNI meets */
-    ALERT_NO_APPLICATION_PROTOCOL = 120
+    ALERT_INAPPROPRIATE_FALLBACK = 86, /* RFC 7507 */
+    ALERT_MISSING_EXTENSION = 109,     /* section 9.2: what a missing SNI meets */
+    ALERT_NO_APPLICATION_PROTOCOL = 120,
+    ALERT_ECH_REQUIRED = 121 /* RFC 9849 section 6.1.6 */
 };
 
 /* --- flow.c --- */

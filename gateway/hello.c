@@ -22,6 +22,8 @@
 
 enum extension_type {
     EXTENSION_SERVER_NAME = 0,
+    EXTENSION_GROUPS = 10,
+    EXTENSION_SIGNATURES = 13,
     EXTENSION_ALPN = 16,
     EXTENSION_SESSION_TICKET = 35,
     EXTENSION_PRE_SHARED_KEY = 41,
@@ -229,9 +231,31 @@ static bool read_versions(struct cursor data, struct hello_facts *facts)
     if (!take_vector(&data, 1, 2, &list) || data.size != 0 || list.size % 2 != 0)
         return false;
     facts->version = 0;
-    while (take_number(&list, 2, &version))
+    facts->offer.tls12 = false;
+    while (take_number(&list, 2, &version)) {
+        offer_add_version(&facts->offer, (uint16_t)version);
         if (version >= 0x0301 && version <= 0x0304 && version > facts->version)
             facts->version = (uint16_t)version;
+    }
+    return true;
+}
+
+static void read_codes(struct cursor list, enum offer_table table, struct hello_facts *facts)
+{
+    size_t code;
+
+    while (take_number(&list, 2, &code))
+        offer_add(&facts->offer, table, (uint16_t)code);
+}
+
+/* RFC 8446 sections 4.2.3 and 4.2.7: one list of code points, and nothing behind it. */
+static bool read_list(struct cursor data, enum offer_table table, struct hello_facts *facts)
+{
+    struct cursor list;
+
+    if (!take_vector(&data, 2, 2, &list) || data.size != 0 || list.size % 2 != 0)
+        return false;
+    read_codes(list, table, facts);
     return true;
 }
 
@@ -240,6 +264,10 @@ static bool read_extension(size_t type, struct cursor data, bool last, struct he
     switch (type) {
     case EXTENSION_SERVER_NAME:
         return read_server_name(data, facts);
+    case EXTENSION_GROUPS:
+        return read_list(data, OFFER_GROUPS, facts);
+    case EXTENSION_SIGNATURES:
+        return read_list(data, OFFER_SIGNATURES, facts);
     case EXTENSION_ALPN:
         return read_alpn(data, facts);
     case EXTENSION_SUPPORTED_VERSIONS:
@@ -295,6 +323,8 @@ static bool read_hello(struct cursor body, struct hello_facts *facts)
     facts->version = version > 0x0303 ? 0x0303 : (uint16_t)version;
     if (facts->version < 0x0301)
         facts->version = 0;
+    offer_add_version(&facts->offer, facts->version);
+    read_codes(suites, OFFER_SUITES, facts);
     if (body.size > 0) {
         if (!take_vector(&body, 2, 0, &extensions) || body.size != 0 ||
             !read_extensions(extensions, facts))

@@ -9,6 +9,7 @@
 
 #include "filters/hostset.h"
 #include "filters/span.h"
+#include "gateway/offer.h"
 
 /* The longest run of bytes that is read for a ClientHello, record headers included. */
 #define HELLO_LIMIT 65536
@@ -32,6 +33,7 @@ struct hello_facts {
     bool alpn_h2;
     bool alpn_h2_first; /* before http/1.1, where both are offered */
     bool alpn_other;    /* something else is offered */
+    struct offer offer; /* as it was said: not settled yet */
     bool ech;           /* encrypted_client_hello is present (GREASE or real) */
     bool resumption;    /* a ticket, a session id with TLS 1.2, or a pre-shared key */
 };

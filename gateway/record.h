@@ -67,6 +67,7 @@ const char *record_field_name(enum record_field field);
     X(CALL_OFF, "call-off", 5)                                                                     \
     X(CALL_PEER, "call-peer", 4)                                                                   \
     X(TLS_ERROR, "tls-error", 4)                                                                   \
+    X(DOWNGRADE, "downgrade", 5)                                                                   \
     X(LEARNED, "learned", 5)                                                                       \
     X(MISMATCH, "mismatch", 4)                                                                     \
     X(ERROR, "error", 3)                                                                           \

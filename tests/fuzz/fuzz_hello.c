@@ -30,8 +30,25 @@ static void check_name(const struct hello_facts *facts)
     }
 }
 
+static void check_offer(struct offer offer)
+{
+    char text[OFFER_TEXT];
+
+    for (int table = 0; table < OFFER_TABLES; table++)
+        demand(offer.lists[table].count <= OFFER_LIMIT);
+    if (offer_settle(&offer) != NULL)
+        return;
+    demand(offer.tls12 || offer.tls13);
+    for (int table = 0; table < OFFER_TABLES; table++) {
+        demand(offer.lists[table].count > 0);
+        offer_names(&offer, (enum offer_table)table, offer.tls13 ? 0x0304 : 0x0303, text);
+        demand(text[0] != '\0');
+    }
+}
+
 static void check_facts(const struct hello_facts *facts)
 {
+    check_offer(facts->offer);
     check_name(facts);
     demand(facts->version == 0 || (facts->version >= 0x0301 && facts->version <= 0x0304));
     demand(facts->alpn_present || !(facts->alpn_h2 || facts->alpn_http1 || facts->alpn_other));

@@ -52,6 +52,7 @@ HOSTS = {
     "closing.example-clinic.jp": (81, "python", "closing"),
     "hostile.example-clinic.jp": (82, "python", "hostile"),
     "changing.example-clinic.jp": (86, "openssl", "started by the cases that need it"),
+    "faults.example-clinic.jp": (87, "endpoint", "started by the cases that need it"),
     "shared.example-clinic.jp": (84, "nginx", "files"),  # TOGETHER with the next one
     "apart.example-clinic.jp": (84, "nginx", "files"),
     "streams.example-clinic.jp": (83, "nghttpd", "started by the cases that need it"),
@@ -62,7 +63,7 @@ BAD_CERTIFICATES = {
                                                       "elsewhere.example-clinic.jp"),
     "self.example-clinic.jp": lambda c: c.self_signed("self.example-clinic.jp"),
 }
-BELOW = {"evil.example.org"}  # every name below has the same addresses and certificate
+BELOW = {"evil.example.org", "faults.example-clinic.jp"}  # every name below has the same addresses and certificate
 TOGETHER = ("shared.example-clinic.jp", "apart.example-clinic.jp")  # in one certificate
 NUMBERS = sorted({number for number, _, _ in HOSTS.values()} | {DNS_NUMBER})
 

@@ -81,7 +81,7 @@ static void expect_verdict(SSL_CTX *context, const char *label, const char *name
     struct server server = serve(leaf, above);
     SSL *ssl = SSL_new(context);
 
-    assert_int_equal(certificate_expect(ssl, name, TLS1_3_VERSION), 0);
+    assert_int_equal(certificate_expect(ssl, name, OFFER_WHOLE(TLS1_3_VERSION)), 0);
     assert_string_equal(certificate_verdict(ssl), "none");
     tls_pair_connect(ssl, server.ssl);
     bool done = tls_pair_shake(ssl, server.ssl);
@@ -294,7 +294,7 @@ static void test_path_length(void **state)
 
     (void)state;
     assert_int_equal(SSL_add1_chain_cert(server.ssl, between.certificate), 1);
-    assert_int_equal(certificate_expect(ssl, "www.example.jp", TLS1_3_VERSION), 0);
+    assert_int_equal(certificate_expect(ssl, "www.example.jp", OFFER_WHOLE(TLS1_3_VERSION)), 0);
     tls_pair_connect(ssl, server.ssl);
     assert_false(tls_pair_shake(ssl, server.ssl));
     assert_string_equal(certificate_verdict(ssl), "path-length");
@@ -365,15 +365,15 @@ static void test_expect_refuses(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         SSL *ssl = SSL_new(context);
-        if (certificate_expect(ssl, bad[i], TLS1_3_VERSION) != -1)
+        if (certificate_expect(ssl, bad[i], OFFER_WHOLE(TLS1_3_VERSION)) != -1)
             fail_msg("\"%s\" was taken for a name", bad[i]);
         assert_string_equal(certificate_verdict(ssl), "none");
         SSL_free(ssl);
     }
     SSL *ssl = SSL_new(context);
-    assert_int_equal(certificate_expect(ssl, "www.example.jp", TLS1_1_VERSION), -1);
-    assert_int_equal(certificate_expect(ssl, "www.example.jp", TLS1_2_VERSION), 0);
-    assert_int_equal(certificate_expect(ssl, "other.example", TLS1_2_VERSION), -1);
+    assert_int_equal(certificate_expect(ssl, "www.example.jp", &(struct offer){0}), -1);
+    assert_int_equal(certificate_expect(ssl, "www.example.jp", OFFER_WHOLE(TLS1_2_VERSION)), 0);
+    assert_int_equal(certificate_expect(ssl, "other.example", OFFER_WHOLE(TLS1_2_VERSION)), -1);
     SSL_free(ssl);
     SSL_CTX_free(context);
 }
@@ -402,7 +402,7 @@ static SSL *shake(SSL_CTX *context, struct server *server, const char *name, int
 {
     SSL *ssl = SSL_new(context);
 
-    assert_int_equal(certificate_expect(ssl, name, version), 0);
+    assert_int_equal(certificate_expect(ssl, name, OFFER_WHOLE(version)), 0);
     tls_pair_connect(ssl, server->ssl);
     *done = tls_pair_shake(ssl, server->ssl);
     return ssl;

@@ -290,6 +290,16 @@ static void test_bad_extensions(void **state)
         size_t size;
         enum hello_status status;
     } rows[] = {
+        {RAW(10, ""), HELLO_MALFORMED},
+        {RAW(10, "\0\0"), HELLO_MALFORMED},       /* no groups */
+        {RAW(10, "\0\1\0"), HELLO_MALFORMED},     /* half of one */
+        {RAW(10, "\0\2\0\35"), HELLO_DONE},       /* X25519 */
+        {RAW(10, "\0\2\0\35x"), HELLO_MALFORMED}, /* and something behind it */
+        {RAW(10, "\0\4\0\35"), HELLO_MALFORMED},  /* list past its extension */
+        {RAW(13, ""), HELLO_MALFORMED},
+        {RAW(13, "\0\0"), HELLO_MALFORMED},
+        {RAW(13, "\0\3\4\3\4"), HELLO_MALFORMED},
+        {RAW(13, "\0\4\4\3\10\4"), HELLO_DONE},
         {RAW(0, ""), HELLO_MALFORMED},
         {RAW(0, "\0"), HELLO_MALFORMED},
         {RAW(0, "\0\0"), HELLO_MALFORMED},                 /* an empty list */

@@ -230,7 +230,7 @@ static void shake(SSL_CTX *origins, int version, const struct answer *answer, co
         SSL_CTX_set_tlsext_status_arg(context, (void *)(uintptr_t)answer);
     }
     SSL *client = SSL_new(origins), *server = SSL_new(context);
-    assert_int_equal(certificate_expect(client, "www.example.jp", version), 0);
+    assert_int_equal(certificate_expect(client, "www.example.jp", OFFER_WHOLE(version)), 0);
     tls_pair_connect(client, server);
     assert_int_equal(tls_pair_shake(client, server), !strcmp(verdict, "ok"));
     assert_string_equal(certificate_verdict(client), verdict);

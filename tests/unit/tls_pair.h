@@ -8,6 +8,11 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "gateway/offer.h"
+
+/* For certificate_expect(): a client that offers all that is spoken. */
+#define OFFER_WHOLE(version) (&(struct offer[]){offer_whole((uint16_t)(version))}[0])
+
 static inline void tls_pair_connect(SSL *client, SSL *server)
 {
     BIO *near = NULL, *far = NULL;
