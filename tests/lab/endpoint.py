@@ -352,7 +352,7 @@ class Hello:
             kind, size = struct.unpack("!HH", body[at:at + 4])
             self._extension(kind, body[at + 4:at + 4 + size])
             at += 4 + size
-        self.versions = self.versions or list(range(0x0301, min(legacy, 0x0303) + 1))
+        self.versions = self.versions or [min(legacy, 0x0303)]  # that, or any lower one
 
     @staticmethod
     def _codes(data):

@@ -158,7 +158,7 @@ class World:
             self.lists.append(der.revocation_list(issuer.name, issuer.key, serials, self.now))
         with open(lists, "w", encoding="ascii") as file:
             file.writelines(der.pem(entry, "X509 CRL") for entry in self.lists)
-        return trust, lists
+        return trust, lists if self.lists else None
 
 
 # --- changes of flights (TLS 1.2, whose first one is in the clear) ---

@@ -8,6 +8,7 @@ from case import case, check, equal
 from fault_rows import ROWS, key_of_clinic
 from faults import FaultOrigin, World, visit
 from processes import wait_for
+import parameters
 
 
 def _world(lab):
@@ -58,3 +59,16 @@ def every_fault(lab):
                 if row.verdict:
                     check(host not in origin.asked, row.key, "was asked for something")
     check(not wrong, "\n".join(map(repr, wrong)))
+
+
+@case(start=False, seconds=240)
+def parameters_of_both_sides(lab):
+    """Never weaker than directly, never upgraded; the origin hears nothing that was not offered."""
+    world = _world(lab)
+    rows = parameters.run(lab, world, lambda: _start(lab, world))
+    path = os.environ.get("LAB_PARAMETERS")
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("\n".join(parameters.table(rows)) + "\n")
+    wrong = [line for line, row in zip(list(parameters.table(rows))[1:], rows) if row[-1]]
+    check(not wrong, "%d of %d: %s" % (len(wrong), len(rows), "\n".join(wrong[:40])))
