@@ -110,6 +110,7 @@ enum http2_code {
     X(PREFACE, "not HTTP/2", 0, HTTP2_PROTOCOL_ERROR)                                              \
     X(PROTOCOL, "protocol error", 0, HTTP2_PROTOCOL_ERROR)                                         \
     X(FRAME_SIZE, "invalid size of a frame", 0, HTTP2_FRAME_SIZE_ERROR)                            \
+    X(STREAM_CLOSED, "a frame on a stream that is over", 0, HTTP2_STREAM_CLOSED)                   \
     X(RESET_FLOOD, "too many resets", 0, HTTP2_ENHANCE_YOUR_CALM)                                  \
     X(FRAME_FLOOD, "too many frames that carry nothing", 0, HTTP2_ENHANCE_YOUR_CALM)               \
     X(HEAD_FLOOD, "a head that unfolds without end", 0, HTTP2_ENHANCE_YOUR_CALM)                   \

@@ -109,6 +109,13 @@ struct http2_stream {
     bool closed;   /* nghttp2 knows it no more */
 };
 
+/* What a client has opened of late, and which of its messages are over. */
+#define HTTP2_OPENED 64
+struct http2_opened {
+    int32_t id;
+    bool over;
+};
+
 struct http2_bucket {
     struct http2_allowance allowance;
     uint64_t spent; /* in thousandths */
@@ -137,6 +144,8 @@ struct http2 {
     size_t frame_left;      /* and of the frame still to come; at first of the preface */
     unsigned continuations; /* of the head that is being received */
     int32_t last_head;      /* the highest stream that a client sent one for */
+    struct http2_opened opened[HTTP2_OPENED]; /* those that it sent one for, */
+    size_t opened_count; /* and how many there were; the oldest are forgotten */
     struct http2_stream *streams;
     struct http2_stream *changed, **changed_end;
     size_t open;          /* streams that nghttp2 knows */

@@ -76,6 +76,45 @@ static bool is_stray(struct http2 *connection, uint8_t type, int32_t id)
     return http2_stream_of(connection->session, id) == NULL;
 }
 
+static struct http2_opened *find_opened(struct http2 *connection, int32_t id)
+{
+    for (size_t i = 0; i < HTTP2_OPENED && i < connection->opened_count; i++)
+        if (connection->opened[i].id == id)
+            return &connection->opened[i];
+    return NULL;
+}
+
+static void note_opened(struct http2 *connection, int32_t id)
+{
+    struct http2_opened *row = &connection->opened[connection->opened_count++ % HTTP2_OPENED];
+    *row = (struct http2_opened){.id = id};
+}
+
+/*
+ * RFC 9113 sections 5.1 and 5.1.1: after the end of its message, or its own RST_STREAM, a client
+ * sends no more on a stream, nor on one that it passed over. On a stream that we have reset it may,
+ * for it may not know yet.
+ */
+static enum http2_error stream_check(struct http2 *connection, uint8_t type, uint8_t flags,
+                                     int32_t id)
+{
+    bool is_message = type == NGHTTP2_DATA || type == NGHTTP2_HEADERS;
+    if (!connection->server || (!is_message && type != NGHTTP2_RST_STREAM))
+        return HTTP2_ERROR_NONE;
+    if (type == NGHTTP2_HEADERS && id > connection->last_head)
+        note_opened(connection, id);
+    struct http2_opened *opened = find_opened(connection, id);
+    bool is_open = http2_stream_of(connection->session, id) != NULL;
+    if (is_message && opened != NULL && opened->over && !is_open)
+        return HTTP2_ERROR_STREAM_CLOSED;
+    if (is_message && opened == NULL && id <= connection->last_head &&
+        connection->opened_count <= HTTP2_OPENED)
+        return HTTP2_ERROR_PROTOCOL;
+    if (opened != NULL && (!is_message || flags & NGHTTP2_FLAG_END_STREAM))
+        opened->over = true;
+    return HTTP2_ERROR_NONE;
+}
+
 /* What the peer does wrong by sending this frame, and the code for it. */
 static enum http2_error frame_check(struct http2 *connection, const uint8_t head[FRAME_HEAD],
                                     size_t size)
@@ -91,6 +130,9 @@ static enum http2_error frame_check(struct http2 *connection, const uint8_t head
         return HTTP2_ERROR_FRAME_FLOOD;
     if (carries_nothing(type, head[4], size) && !bucket_take(&connection->nothing, connection->now))
         return HTTP2_ERROR_FRAME_FLOOD;
+    enum http2_error error = stream_check(connection, type, head[4], of_stream);
+    if (error != HTTP2_ERROR_NONE)
+        return error;
     /* An origin's answers to what was taken back are more, and are no fault. */
     struct http2_bucket *strays = connection->server ? &connection->resets : &connection->nothing;
     if (is_stray(connection, type, of_stream) && !bucket_take(strays, connection->now))
