@@ -176,7 +176,7 @@ void child_main(enum role role, unsigned slot, const struct configuration *confi
         exit(1);
     if (drop_privileges(&child, operations->user) != 0 || shut_in(&child, operations) != 0)
         exit(1);
-    child.parent = link_new(child.base, parent, on_parent_message, &child);
+    child.parent = link_new(child.base, parent, role, ROLE_PARENT, on_parent_message, &child);
     struct event *terminate = evsignal_new(child.base, SIGTERM, on_terminate, &child);
     if (terminate == NULL || event_add(terminate, NULL) != 0)
         fatal("no memory for signals");

@@ -377,7 +377,7 @@ static void examiner_peer(struct child *child, enum role role, unsigned slot, in
     peer = memory_allocate(1, sizeof(*peer));
     peer->examiner = examiner;
     LIST_INIT(&peer->jobs);
-    peer->link = link_new(child->base, fd, receive, peer);
+    peer->link = link_new(child->base, fd, ROLE_EXAMINER, role, receive, peer);
     LIST_INSERT_HEAD(&examiner->peers, peer, next);
 }
 

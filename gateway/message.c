@@ -32,6 +32,7 @@ struct queued {
 
 struct link {
     int fd;
+    enum role own, peer;
     struct event *readable;
     struct event *writable;
     link_handler *handler;
@@ -44,16 +45,49 @@ struct link {
 
 static const struct {
     const char *name;
+    unsigned from, to; /* enum roles */
     size_t smallest, largest;
     bool carries_descriptor;
-} types[MESSAGE_COUNT] = {[MESSAGE_NONE] = {"NONE", 1, 0, false},
-#define X(symbol, smallest, largest, help)                                                         \
-    [MESSAGE_##symbol] = {#symbol, smallest, largest, MESSAGE_##symbol == MESSAGE_PEER},
+    bool is_secret; /* no copy of it stays here */
+} types[MESSAGE_COUNT] = {[MESSAGE_NONE] = {"NONE", 0, 0, 1, 0, false, false},
+#define X(symbol, from, to, smallest, largest, help)                                               \
+    [MESSAGE_##symbol] = {#symbol,                                                                 \
+                          from,                                                                    \
+                          to,                                                                      \
+                          smallest,                                                                \
+                          largest,                                                                 \
+                          MESSAGE_##symbol == MESSAGE_PEER,                                        \
+                          MESSAGE_##symbol == MESSAGE_LEAF_KEY},
                           MESSAGES(X)
 #undef X
 };
 
-static const char *const role_names[] = {
+static const struct {
+    enum message_type type;
+    size_t at, size;
+} texts[] = {
+#define X(symbol, type, member)                                                                    \
+    {MESSAGE_##symbol, offsetof(struct type, member), sizeof(((struct type *)0)->member)},
+    MESSAGE_TEXTS(X)
+#undef X
+};
+
+static const struct {
+    enum message_type type;
+    size_t at;
+    uint32_t count;
+} ranges[] = {
+#define X(symbol, type, member, count) {MESSAGE_##symbol, offsetof(struct type, member), count},
+    MESSAGE_RANGES(X)
+#undef X
+};
+
+#define X(symbol, type, member, count)                                                             \
+    _Static_assert(sizeof(((struct type *)0)->member) == sizeof(uint32_t), #type "." #member);
+MESSAGE_RANGES(X)
+#undef X
+
+static const char *const role_names[ROLE_COUNT] = {
     [ROLE_PARENT] = "parent",     [ROLE_SIGNER] = "signer",     [ROLE_WORKER] = "worker",
     [ROLE_REGISTRY] = "registry", [ROLE_EXAMINER] = "examiner",
 };
@@ -65,7 +99,7 @@ const char *message_name(enum message_type type)
 
 const char *role_name(enum role role)
 {
-    return (size_t)role < sizeof(role_names) / sizeof(role_names[0]) ? role_names[role] : "?";
+    return (size_t)role < ROLE_COUNT ? role_names[role] : "?";
 }
 
 int link_pair(int fds[2])
@@ -73,16 +107,28 @@ int link_pair(int fds[2])
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
 }
 
+static void forget(const struct message_header *header, void *payload)
+{
+    if (types[header->type].is_secret)
+        explicit_bzero(payload, header->size);
+}
+
+static void drop_first(struct link *link)
+{
+    struct queued *message = STAILQ_FIRST(&link->queue);
+
+    STAILQ_REMOVE_HEAD(&link->queue, next);
+    link->queued -= message->header.size + sizeof(*message);
+    if (message->fd >= 0)
+        close(message->fd);
+    forget(&message->header, message->payload);
+    free(message);
+}
+
 static void release(struct link *link)
 {
-    struct queued *message;
-
-    while ((message = STAILQ_FIRST(&link->queue)) != NULL) {
-        STAILQ_REMOVE_HEAD(&link->queue, next);
-        if (message->fd >= 0)
-            close(message->fd);
-        free(message);
-    }
+    while (!STAILQ_EMPTY(&link->queue))
+        drop_first(link);
     event_free(link->readable);
     event_free(link->writable);
     close(link->fd);
@@ -99,12 +145,12 @@ void link_free(struct link *link)
 }
 
 /* Calls the handler; false when the link died in it and is gone. */
-static bool deliver(struct link *link, enum message_type type, const void *payload, size_t size,
-                    int fd)
+static bool deliver(struct link *link, const struct message_header *header, void *payload, int fd)
 {
     link->in_handler = true;
-    link->handler(link->context, link, type, payload, size, fd);
+    link->handler(link->context, link, (enum message_type)header->type, payload, header->size, fd);
     link->in_handler = false;
+    forget(header, payload);
     if (!link->dead)
         return true;
     release(link);
@@ -120,14 +166,39 @@ static void closed(struct link *link)
     release(link);
 }
 
-static bool is_well_formed(const struct message_header *header, size_t received, int fd)
+/* Whether this is said by one to the other. */
+static bool is_said(enum message_type type, enum role from, enum role to)
+{
+    return (types[type].from & (1u << from)) != 0 && (types[type].to & (1u << to)) != 0;
+}
+
+static bool is_well_formed(const struct link *link, const struct message_header *header,
+                           size_t received, int fd)
 {
     return received >= sizeof(*header) && header->version == MESSAGE_VERSION &&
            header->type > MESSAGE_NONE && header->type < MESSAGE_COUNT &&
+           is_said((enum message_type)header->type, link->peer, link->own) &&
            header->size == received - sizeof(*header) &&
            header->size >= types[header->type].smallest &&
            header->size <= types[header->type].largest &&
            (fd >= 0) == types[header->type].carries_descriptor;
+}
+
+/* Of a payload that is as long as its type says. */
+static bool is_sound(enum message_type type, const uint8_t *payload)
+{
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (texts[i].type == type && memchr(payload + texts[i].at, '\0', texts[i].size) == NULL)
+            return false;
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        uint32_t number;
+        if (ranges[i].type != type)
+            continue;
+        memcpy(&number, payload + ranges[i].at, sizeof(number));
+        if (number >= ranges[i].count)
+            return false;
+    }
+    return true;
 }
 
 /*
@@ -195,15 +266,17 @@ static void on_readable(evutil_socket_t socket, short what, void *argument)
             return;
         }
         if (!is_ours || (packet.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-            !is_well_formed(&header, (size_t)received, fd)) {
-            log_warnx("a malformed message (type %u, %zd bytes): the link is closed", header.type,
+            !is_well_formed(link, &header, (size_t)received, fd) ||
+            !is_sound((enum message_type)header.type, payload)) {
+            log_warnx("the %s sent what it may not say (%s, %zd bytes): its link is closed",
+                      role_name(link->peer), message_name((enum message_type)header.type),
                       received);
             if (fd >= 0)
                 close(fd);
             closed(link);
             return;
         }
-        if (!deliver(link, (enum message_type)header.type, payload, header.size, fd))
+        if (!deliver(link, &header, payload, fd))
             return;
     }
 }
@@ -242,11 +315,7 @@ static void on_writable(evutil_socket_t socket, short what, void *argument)
         int sent = send_now((int)socket, &message->header, message->payload, message->fd);
         if (sent == 0)
             return;
-        STAILQ_REMOVE_HEAD(&link->queue, next);
-        link->queued -= message->header.size + sizeof(*message);
-        if (message->fd >= 0)
-            close(message->fd);
-        free(message);
+        drop_first(link);
         if (sent < 0) {
             event_del(link->writable); /* the reading side learns that the peer is gone */
             return;
@@ -255,11 +324,14 @@ static void on_writable(evutil_socket_t socket, short what, void *argument)
     event_del(link->writable);
 }
 
-struct link *link_new(struct event_base *base, int fd, link_handler *handler, void *context)
+struct link *link_new(struct event_base *base, int fd, enum role own, enum role peer,
+                      link_handler *handler, void *context)
 {
     struct link *link = memory_allocate(1, sizeof(*link));
 
     link->fd = fd;
+    link->own = own;
+    link->peer = peer;
     link->handler = handler;
     link->context = context;
     STAILQ_INIT(&link->queue);
@@ -285,9 +357,11 @@ int link_send(struct link *link, enum message_type type, const void *payload, si
 {
     struct message_header header = {(uint16_t)type, MESSAGE_VERSION, (uint32_t)size};
 
-    if (type <= MESSAGE_NONE || type >= MESSAGE_COUNT || size < types[type].smallest ||
-        size > types[type].largest || (fd >= 0) != types[type].carries_descriptor) {
-        log_warnx("a message of type %s with %zu bytes was not sent", message_name(type), size);
+    if (type <= MESSAGE_NONE || type >= MESSAGE_COUNT || !is_said(type, link->own, link->peer) ||
+        size < types[type].smallest || size > types[type].largest ||
+        (fd >= 0) != types[type].carries_descriptor) {
+        log_warnx("a message %s of %zu bytes to the %s was not sent", message_name(type), size,
+                  role_name(link->peer));
         return -1;
     }
     if (link->dead)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How the processes talk: typed messages over SOCK_SEQPACKET socketpairs, one message a packet, a
- * file descriptor attached where the type says so. Every message is checked against the table of
- * types before anybody looks at it: a wrong type, version or length closes the link.
+ * file descriptor attached where the type says so. Every message is checked against the tables
+ * below before anybody looks at it: who may say it to whom, version, length, that texts end within
+ * their arrays and numbers are within their ranges. One that is not so closes the link, whatever
+ * else the sender is allowed: a process that was taken over can only say what its role says.
  */
 #ifndef GATEWAY_MESSAGE_H
 #define GATEWAY_MESSAGE_H
@@ -12,78 +14,125 @@
 #include <stdint.h>
 
 #include "filters/learned.h"
+#include "filters/policy.h"
 
 #define MESSAGE_MAX      16384      /* bytes of payload */
 #define LINK_QUEUE_LIMIT (8u << 20) /* bytes of unsent messages that a link holds at the most */
 
+enum role { ROLE_PARENT, ROLE_SIGNER, ROLE_WORKER, ROLE_REGISTRY, ROLE_EXAMINER, ROLE_COUNT };
+const char *role_name(enum role role);
+
+/* Several of them. */
+enum roles {
+    ROLES_PARENT = 1 << ROLE_PARENT,
+    ROLES_SIGNER = 1 << ROLE_SIGNER,
+    ROLES_WORKER = 1 << ROLE_WORKER,
+    ROLES_REGISTRY = 1 << ROLE_REGISTRY,
+    ROLES_EXAMINER = 1 << ROLE_EXAMINER,
+    ROLES_CHILD = ((1 << ROLE_COUNT) - 1) & ~ROLES_PARENT
+};
+
 /*
- * X(symbol, smallest payload, largest payload, who sends it to whom). Payloads are the structs
- * below or, where so noted, bytes.
+ * X(symbol, who says it, to whom, smallest payload, largest payload, what it means). Payloads are
+ * the structs below or, where so noted, bytes.
  */
 #define MESSAGES(X)                                                                                \
-    /* parent to any */                                                                            \
-    X(PEER, sizeof(struct message_peer), sizeof(struct message_peer),                              \
+    X(PEER, ROLES_PARENT, ROLES_CHILD, sizeof(struct message_peer), sizeof(struct message_peer),   \
       "carries a socket to a peer")                                                                \
-    X(DRAIN, 0, 0, "finish what is under way, accept nothing, then exit")                          \
-    X(STATUS, 1, MESSAGE_MAX, "parent to registry: JSON text about the processes")                 \
-    X(RELOAD_RESULT, 1, MESSAGE_MAX, "parent to registry: one byte success, then text")            \
-    /* any to parent */                                                                            \
-    X(READY, 0, 0, "initialised; a worker: accepting")                                             \
-    X(RELOAD, 0, 0, "registry to parent: the control program asks for a reload")                   \
-    X(MEDIA, sizeof(struct message_media), sizeof(struct message_media),                           \
-      "parent to registry: the kernel sees a call of this client")                                 \
-    X(KERNEL_ASK, sizeof(struct message_flows), sizeof(struct message_flows),                      \
-      "registry to parent: what has the kernel counted, who is in a call")                         \
-    X(KERNEL, sizeof(uint64_t) + 1, MESSAGE_MAX, "parent to registry: id, then JSON")              \
-    X(BOUNDARY, sizeof(struct message_boundary), sizeof(struct message_boundary),                  \
-      "registry to parent: whether any consultation is on")                                        \
-    /* worker and parent to registry */                                                            \
-    X(RECORD, 1, MESSAGE_MAX, "a packed record")                                                   \
-    X(SIGN, sizeof(struct message_sign), sizeof(struct message_sign), "a sign of a call")          \
-    X(LEARNED, sizeof(struct message_learned), sizeof(struct message_learned),                     \
+    X(DRAIN, ROLES_PARENT, ROLES_CHILD, 0, 0,                                                      \
+      "finish what is under way, accept nothing, then exit")                                       \
+    X(READY, ROLES_CHILD, ROLES_PARENT, 0, 0, "initialised; a worker: accepting")                  \
+    /* parent and registry */                                                                      \
+    X(STATUS, ROLES_PARENT, ROLES_REGISTRY, 1, MESSAGE_MAX, "JSON text about the processes")       \
+    X(RELOAD, ROLES_REGISTRY, ROLES_PARENT, 0, 0, "the control program asks for a reload")         \
+    X(RELOAD_RESULT, ROLES_PARENT, ROLES_REGISTRY, 1, MESSAGE_MAX, "one byte success, then text")  \
+    X(MEDIA, ROLES_PARENT, ROLES_REGISTRY, sizeof(struct message_media),                           \
+      sizeof(struct message_media), "the kernel sees a call of this client")                       \
+    X(KERNEL_ASK, ROLES_REGISTRY, ROLES_PARENT, sizeof(struct message_flows),                      \
+      sizeof(struct message_flows), "what has the kernel counted, who is in a call")               \
+    X(KERNEL, ROLES_PARENT, ROLES_REGISTRY, sizeof(uint64_t) + 1, MESSAGE_MAX, "id, then JSON")    \
+    X(BOUNDARY, ROLES_REGISTRY, ROLES_PARENT, sizeof(struct message_boundary),                     \
+      sizeof(struct message_boundary), "whether any consultation is on")                           \
+    /* to the registry */                                                                          \
+    X(RECORD, ROLES_WORKER | ROLES_PARENT, ROLES_REGISTRY, 1, MESSAGE_MAX, "a packed record")      \
+    X(SIGN, ROLES_WORKER, ROLES_REGISTRY, sizeof(struct message_sign),                             \
+      sizeof(struct message_sign), "a sign of a call")                                             \
+    X(LEARNED, ROLES_WORKER | ROLES_REGISTRY, ROLES_REGISTRY | ROLES_WORKER,                       \
+      sizeof(struct message_learned), sizeof(struct message_learned),                              \
       "a link came in through a chat; both ways")                                                  \
-    X(FLOW, sizeof(struct message_flow), sizeof(struct message_flow), "one live connection")       \
-    X(FLOWS_END, sizeof(struct message_flows), sizeof(struct message_flows), "that was all")       \
+    X(FLOW, ROLES_WORKER, ROLES_REGISTRY, sizeof(struct message_flow),                             \
+      sizeof(struct message_flow), "one live connection")                                          \
+    X(FLOWS_END, ROLES_WORKER, ROLES_REGISTRY, sizeof(struct message_flows),                       \
+      sizeof(struct message_flows), "that was all")                                                \
+    X(NUMBERS_LOW, ROLES_WORKER, ROLES_REGISTRY, 0, 0, "more incident numbers, please")            \
     /* registry to worker */                                                                       \
-    X(CONSULTATION, sizeof(struct message_consultation), sizeof(struct message_consultation),      \
-      "the state of one scope")                                                                    \
-    X(RELEASE, sizeof(struct message_release), sizeof(struct message_release), "a release holds")  \
-    X(UNRELEASE, sizeof(struct message_unrelease), sizeof(struct message_unrelease),               \
-      "a release is over")                                                                         \
-    X(NUMBERS, sizeof(struct message_numbers), sizeof(struct message_numbers),                     \
-      "incident numbers to use")                                                                   \
-    X(SNAPSHOT_END, 0, 0, "the state at connection is whole")                                      \
-    X(FLOWS, sizeof(struct message_flows), sizeof(struct message_flows), "list the connections")   \
-    /* worker to registry */                                                                       \
-    X(NUMBERS_LOW, 0, 0, "more incident numbers, please")                                          \
+    X(CONSULTATION, ROLES_REGISTRY, ROLES_WORKER, sizeof(struct message_consultation),             \
+      sizeof(struct message_consultation), "the state of one scope")                               \
+    X(RELEASE, ROLES_REGISTRY, ROLES_WORKER, sizeof(struct message_release),                       \
+      sizeof(struct message_release), "a release holds")                                           \
+    X(UNRELEASE, ROLES_REGISTRY, ROLES_WORKER, sizeof(struct message_unrelease),                   \
+      sizeof(struct message_unrelease), "a release is over")                                       \
+    X(NUMBERS, ROLES_REGISTRY, ROLES_WORKER, sizeof(struct message_numbers),                       \
+      sizeof(struct message_numbers), "incident numbers to use")                                   \
+    X(SNAPSHOT_END, ROLES_REGISTRY, ROLES_WORKER, 0, 0, "the state at connection is whole")        \
+    X(FLOWS, ROLES_REGISTRY, ROLES_WORKER, sizeof(struct message_flows),                           \
+      sizeof(struct message_flows), "list the connections")                                        \
     /* worker and signer */                                                                        \
-    X(LEAF, sizeof(struct message_leaf), sizeof(struct message_leaf), "sign a leaf for this name") \
-    X(LEAF_CERTIFICATE, sizeof(uint64_t), MESSAGE_MAX, "id, then DER; only the id: refused")       \
-    X(LEAF_KEY, 1, MESSAGE_MAX, "signer to worker: the leaves' private key and the chain")         \
+    X(LEAF, ROLES_WORKER, ROLES_SIGNER, sizeof(struct message_leaf), sizeof(struct message_leaf),  \
+      "sign a leaf for this name")                                                                 \
+    X(LEAF_CERTIFICATE, ROLES_SIGNER, ROLES_WORKER, sizeof(uint64_t), MESSAGE_MAX,                 \
+      "id, then DER; only the id: refused")                                                        \
+    X(LEAF_KEY, ROLES_SIGNER, ROLES_WORKER, 1, MESSAGE_MAX,                                        \
+      "the leaves' private key and the chain")                                                     \
     /* worker to examiner: BEGIN, DATA in order, then END; CANCEL at any time */                   \
-    X(EXAMINE_BEGIN, sizeof(struct message_examine), sizeof(struct message_examine),               \
-      "something to open comes")                                                                   \
-    X(EXAMINE_DATA, sizeof(uint64_t) + 1, MESSAGE_MAX, "id, then bytes of it")                     \
-    X(EXAMINE_END, sizeof(struct message_examine_end), sizeof(struct message_examine_end),         \
-      "that was all of it")                                                                        \
-    X(EXAMINE_CANCEL, sizeof(struct message_examine_end), sizeof(struct message_examine_end),      \
-      "nobody waits for it any more")                                                              \
+    X(EXAMINE_BEGIN, ROLES_WORKER, ROLES_EXAMINER, sizeof(struct message_examine),                 \
+      sizeof(struct message_examine), "something to open comes")                                   \
+    X(EXAMINE_DATA, ROLES_WORKER, ROLES_EXAMINER, sizeof(uint64_t) + 1, MESSAGE_MAX,               \
+      "id, then bytes of it")                                                                      \
+    X(EXAMINE_END, ROLES_WORKER, ROLES_EXAMINER, sizeof(struct message_examine_end),               \
+      sizeof(struct message_examine_end), "that was all of it")                                    \
+    X(EXAMINE_CANCEL, ROLES_WORKER, ROLES_EXAMINER, sizeof(struct message_examine_end),            \
+      sizeof(struct message_examine_end), "nobody waits for it any more")                          \
     /* examiner to worker: TEXT any number of times, then EXAMINED */                              \
-    X(EXAMINED_TEXT, sizeof(uint64_t) + 1, MESSAGE_MAX, "id, then one text that was in it")        \
-    X(EXAMINED, sizeof(struct message_examined), sizeof(struct message_examined),                  \
-      "what became of it")
+    X(EXAMINED_TEXT, ROLES_EXAMINER, ROLES_WORKER, sizeof(uint64_t) + 1, MESSAGE_MAX,              \
+      "id, then one text that was in it")                                                          \
+    X(EXAMINED, ROLES_EXAMINER, ROLES_WORKER, sizeof(struct message_examined),                     \
+      sizeof(struct message_examined), "what became of it")
+
+/* X(symbol, struct, member): the texts of payloads, each ended by a NUL within its array. */
+#define MESSAGE_TEXTS(X)                                                                           \
+    X(SIGN, message_sign, scope)                                                                   \
+    X(SIGN, message_sign, service)                                                                 \
+    X(SIGN, message_sign, client)                                                                  \
+    X(LEARNED, message_learned, link.scope)                                                        \
+    X(LEARNED, message_learned, link.service)                                                      \
+    X(CONSULTATION, message_consultation, scope)                                                   \
+    X(CONSULTATION, message_consultation, service)                                                 \
+    X(MEDIA, message_media, service)                                                               \
+    X(MEDIA, message_media, client)                                                                \
+    X(RELEASE, message_release, host)                                                              \
+    X(FLOW, message_flow, client)                                                                  \
+    X(FLOW, message_flow, destination)                                                             \
+    X(FLOW, message_flow, host)                                                                    \
+    X(FLOW, message_flow, state)                                                                   \
+    X(FLOW, message_flow, service)                                                                 \
+    X(LEAF, message_leaf, name)
+
+/* X(symbol, struct, member, how many values it has): numbers of 32 bits, all below that. */
+#define MESSAGE_RANGES(X)                                                                          \
+    X(PEER, message_peer, role, ROLE_COUNT)                                                        \
+    X(LEARNED, message_learned, link.kind, LEARNED_KIND_COUNT)                                     \
+    X(BOUNDARY, message_boundary, consultation, 2)                                                 \
+    X(RELEASE, message_release, scope, RELEASE_HOST + 1)
 
 enum message_type {
     MESSAGE_NONE,
-#define X(symbol, smallest, largest, help) MESSAGE_##symbol,
+#define X(symbol, from, to, smallest, largest, help) MESSAGE_##symbol,
     MESSAGES(X)
 #undef X
         MESSAGE_COUNT
 };
 const char *message_name(enum message_type type);
-
-enum role { ROLE_PARENT, ROLE_SIGNER, ROLE_WORKER, ROLE_REGISTRY, ROLE_EXAMINER };
-const char *role_name(enum role role);
 
 struct message_peer {
     uint32_t role; /* of the one at the other end */
@@ -172,9 +221,12 @@ struct link;
 typedef void link_handler(void *context, struct link *link, enum message_type type,
                           const void *payload, size_t size, int fd);
 
-/* Takes the socket `fd`. The queue of unsent messages is bounded: over it link_send() returns -1.
+/*
+ * Takes the socket `fd`, whose ends are of these roles: what they do not say to each other is
+ * neither taken nor sent. The queue of unsent messages is bounded: over it link_send() returns -1.
  */
-struct link *link_new(struct event_base *base, int fd, link_handler *handler, void *context);
+struct link *link_new(struct event_base *base, int fd, enum role own, enum role peer,
+                      link_handler *handler, void *context);
 void link_free(struct link *link);
 /* Sends now or queues. `fd` is -1 or a descriptor that is duplicated to the peer; the caller keeps
  * its own. */

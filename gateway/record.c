@@ -27,8 +27,9 @@ static const char *const field_names[] = {
 static const struct {
     const char *name;
     int severity;
+    unsigned who; /* enum roles */
 } events[] = {
-#define X(symbol, name, severity) {name, severity},
+#define X(symbol, name, severity, who) {name, severity, who},
     RECORD_EVENTS(X)
 #undef X
 };
@@ -41,6 +42,11 @@ const char *record_field_name(enum record_field field)
 const char *record_event_name(enum record_event event)
 {
     return (unsigned)event < EVENT_COUNT ? events[event].name : "?";
+}
+
+bool record_event_may(enum record_event event, enum role role)
+{
+    return (unsigned)event < EVENT_COUNT && (events[event].who & (1u << role)) != 0;
 }
 
 void record_init(struct record *record, enum record_event event)

@@ -8,6 +8,7 @@
 #define GATEWAY_RECORD_H
 
 #include "filters/span.h"
+#include "gateway/message.h"
 
 /* X(symbol, name): the parameter names of the structured-data element. */
 #define RECORD_FIELDS(X)                                                                           \
@@ -52,36 +53,40 @@ enum record_field {
 };
 const char *record_field_name(enum record_field field);
 
-/* X(symbol, name, severity): the values of the field "event" and RFC 5424 severities. */
+/*
+ * X(symbol, name, severity, who says it): the values of the field "event", RFC 5424 severities, and
+ * the roles (of message.h) whose records may tell of it.
+ */
 #define RECORD_EVENTS(X)                                                                           \
-    X(ALLOW, "allow", 6)                                                                           \
-    X(BLOCK, "block", 4)                                                                           \
-    X(WOULD_BLOCK, "would-block", 5)                                                               \
-    X(SPLICE, "splice", 6)                                                                         \
-    X(REFUSE, "refuse", 4)                                                                         \
-    X(RELEASE, "release", 5)                                                                       \
-    X(RELEASE_END, "release-end", 5)                                                               \
-    X(CONSULTATION_ON, "consultation-on", 5)                                                       \
-    X(CONSULTATION_OFF, "consultation-off", 5)                                                     \
-    X(CALL_ON, "call-on", 5)                                                                       \
-    X(CALL_OFF, "call-off", 5)                                                                     \
-    X(CALL_PEER, "call-peer", 4)                                                                   \
-    X(TLS_ERROR, "tls-error", 4)                                                                   \
-    X(DOWNGRADE, "downgrade", 5)                                                                   \
-    X(LEARNED, "learned", 5)                                                                       \
-    X(MISMATCH, "mismatch", 4)                                                                     \
-    X(ERROR, "error", 3)                                                                           \
-    X(RELOAD, "reload", 5)                                                                         \
-    X(START, "start", 5)                                                                           \
-    X(STOP, "stop", 5)                                                                             \
-    X(PROCESS, "process", 3)
+    X(ALLOW, "allow", 6, ROLES_WORKER)                                                             \
+    X(BLOCK, "block", 4, ROLES_WORKER)                                                             \
+    X(WOULD_BLOCK, "would-block", 5, ROLES_WORKER)                                                 \
+    X(SPLICE, "splice", 6, ROLES_WORKER)                                                           \
+    X(REFUSE, "refuse", 4, ROLES_WORKER)                                                           \
+    X(RELEASE, "release", 5, ROLES_REGISTRY)                                                       \
+    X(RELEASE_END, "release-end", 5, ROLES_REGISTRY)                                               \
+    X(CONSULTATION_ON, "consultation-on", 5, ROLES_REGISTRY)                                       \
+    X(CONSULTATION_OFF, "consultation-off", 5, ROLES_REGISTRY)                                     \
+    X(CALL_ON, "call-on", 5, ROLES_PARENT)                                                         \
+    X(CALL_OFF, "call-off", 5, ROLES_PARENT)                                                       \
+    X(CALL_PEER, "call-peer", 4, ROLES_PARENT)                                                     \
+    X(TLS_ERROR, "tls-error", 4, ROLES_WORKER)                                                     \
+    X(DOWNGRADE, "downgrade", 5, ROLES_WORKER)                                                     \
+    X(LEARNED, "learned", 5, ROLES_REGISTRY)                                                       \
+    X(MISMATCH, "mismatch", 4, ROLES_WORKER)                                                       \
+    X(ERROR, "error", 3, ROLES_WORKER | ROLES_PARENT | ROLES_REGISTRY)                             \
+    X(RELOAD, "reload", 5, ROLES_PARENT)                                                           \
+    X(START, "start", 5, ROLES_PARENT)                                                             \
+    X(STOP, "stop", 5, ROLES_PARENT)                                                               \
+    X(PROCESS, "process", 3, ROLES_PARENT)
 enum record_event {
-#define X(symbol, name, severity) EVENT_##symbol,
+#define X(symbol, name, severity, who) EVENT_##symbol,
     RECORD_EVENTS(X)
 #undef X
         EVENT_COUNT
 };
 const char *record_event_name(enum record_event event);
+bool record_event_may(enum record_event event, enum role role);
 
 /* Longest value of one field; longer ones are cut at a UTF-8 boundary. */
 #define RECORD_VALUE 1024

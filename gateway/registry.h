@@ -24,12 +24,15 @@
 #define REGISTRY_FLOWS     10000                     /* in one answer */
 #define REGISTRY_QUESTIONS 8                         /* flows and reload requests under way */
 #define REGISTRY_LEASE     100 /* incident numbers given to a worker at once */
+#define REGISTRY_LEASES    8   /* of a worker that are remembered; it uses them in their order */
 
 struct registry_worker {
     TAILQ_ENTRY(registry_worker) next;
     struct registry *registry;
     struct link *link;
     unsigned slot;
+    struct message_numbers leases[REGISTRY_LEASES];
+    unsigned next_lease;
 };
 
 /* What is shown and kept of a consultation beside what the core knows. */
@@ -85,6 +88,7 @@ struct registry {
     char complaint[512]; /* of the store, not yet logged */
     int64_t retry_at;    /* Unix milliseconds */
     uint64_t sequence, sequence_end;
+    uint64_t first_number; /* the first incident number that this process gave out, or 0 */
 
     int64_t started; /* Unix milliseconds */
     uint64_t events[EVENT_COUNT];
@@ -137,6 +141,7 @@ void registry_observe(struct registry *registry, const struct record *record);
 
 /* A worker came; the socket belongs to the callee. It is told the whole state. */
 void registry_add_worker(struct registry *registry, unsigned slot, int fd);
+void registry_drop_worker(struct registry_worker *worker);
 /* Takes nothing more of them: each keeps what it has to say for the next registry. What they have
  * sent is still taken, and then they are gone from the list. */
 void registry_shut_workers(struct registry *registry);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The registry's state as a whole: records, workers, and the periodic look at what is over. */
+/* The registry's state as a whole: records, and the periodic look at what is over. */
 #include "gateway/registry.h"
 
 #include <stdio.h>
@@ -142,138 +142,6 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
     registry_look(context);
 }
 
-/* --- workers --- */
-
-#define QUEUED_SIZE(type) (sizeof(type) + 64)
-_Static_assert(LEARNED_MAX *QUEUED_SIZE(struct message_learned) +
-                       REGISTRY_SCOPES * QUEUED_SIZE(struct message_consultation) +
-                       REGISTRY_RELEASES * QUEUED_SIZE(struct message_release) <
-                   LINK_QUEUE_LIMIT,
-               "a worker that begins hears everything, and that it was everything");
-
-static bool is_text(const char *text, size_t size)
-{
-    return memchr(text, '\0', size) != NULL;
-}
-
-static bool take_record(struct registry *registry, const void *payload, size_t size)
-{
-    struct record record;
-
-    if (!record_unpack(payload, size, &record))
-        return false;
-    registry_write(registry, &record);
-    return true;
-}
-
-static bool take_flow(struct registry *registry, const struct message_flow *flow)
-{
-    if (!is_text(flow->client, sizeof(flow->client)) ||
-        !is_text(flow->destination, sizeof(flow->destination)) ||
-        !is_text(flow->host, sizeof(flow->host)) || !is_text(flow->state, sizeof(flow->state)) ||
-        !is_text(flow->service, sizeof(flow->service)))
-        return false;
-    registry_take_flow(registry, flow);
-    return true;
-}
-
-static void lease_numbers(struct registry *registry, struct link *link)
-{
-    struct message_numbers numbers = {
-        .first = store_take(registry->store, STORE_NEXT_INCIDENT, REGISTRY_LEASE),
-        .count = REGISTRY_LEASE,
-    };
-
-    link_send(link, MESSAGE_NUMBERS, &numbers, sizeof(numbers), -1);
-}
-
-/* False when the worker may not say this, or says it wrongly. */
-static bool take_message(struct registry_worker *worker, enum message_type type,
-                         const void *payload, size_t size)
-{
-    struct registry *registry = worker->registry;
-
-    switch (type) {
-    case MESSAGE_RECORD:
-        return take_record(registry, payload, size);
-    case MESSAGE_SIGN:
-        return registry_sign(registry, payload);
-    case MESSAGE_LEARNED:
-        return registry_learn(registry, payload);
-    case MESSAGE_FLOW:
-        return take_flow(registry, payload);
-    case MESSAGE_FLOWS_END:
-        registry_take_flows_end(registry, ((const struct message_flows *)payload)->id);
-        return true;
-    case MESSAGE_NUMBERS_LOW:
-        lease_numbers(registry, worker->link);
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void remove_worker(struct registry_worker *worker)
-{
-    TAILQ_REMOVE(&worker->registry->workers, worker, next);
-    free(worker);
-}
-
-static void on_worker(void *context, struct link *link, enum message_type type, const void *payload,
-                      size_t size, int fd)
-{
-    struct registry_worker *worker = context;
-
-    (void)fd; /* none of these types carries one */
-    if (type != MESSAGE_NONE && take_message(worker, type, payload, size))
-        return;
-    if (type != MESSAGE_NONE) {
-        log_warnx("worker %u sent a malformed %s: its link is closed", worker->slot,
-                  message_name(type));
-        link_free(link);
-    }
-    remove_worker(worker);
-}
-
-void registry_add_worker(struct registry *registry, unsigned slot, int fd)
-{
-    struct registry_worker *worker = memory_allocate(1, sizeof(*worker));
-
-    worker->registry = registry;
-    worker->slot = slot;
-    worker->link = link_new(registry->base, fd, on_worker, worker);
-    TAILQ_INSERT_TAIL(&registry->workers, worker, next);
-    registry_send_state(registry, worker->link);
-    registry_send_releases(registry, worker->link);
-    registry_send_learned(registry, worker->link);
-    lease_numbers(registry, worker->link);
-    link_send(worker->link, MESSAGE_SNAPSHOT_END, NULL, 0, -1);
-}
-
-void registry_shut_workers(struct registry *registry)
-{
-    struct registry_worker *worker;
-
-    TAILQ_FOREACH (worker, &registry->workers, next)
-        link_shut(worker->link);
-}
-
-void registry_broadcast(struct registry *registry, enum message_type type, const void *payload,
-                        size_t size)
-{
-    struct registry_worker *worker, *after;
-
-    for (worker = TAILQ_FIRST(&registry->workers); worker != NULL; worker = after) {
-        after = TAILQ_NEXT(worker, next);
-        if (link_send(worker->link, type, payload, size, -1) == 0)
-            continue;
-        /* One that does not hear of the state must not go on with an old one. */
-        log_warnx("worker %u does not read: its link is closed", worker->slot);
-        link_free(worker->link);
-        remove_worker(worker);
-    }
-}
-
 /* --- beginning and end --- */
 
 struct registry *registry_new(struct event_base *base, const struct configuration *configuration,
@@ -312,10 +180,8 @@ void registry_free(struct registry *registry)
     if (registry == NULL)
         return;
     registry_free_questions(registry);
-    while ((worker = TAILQ_FIRST(&registry->workers)) != NULL) {
-        link_free(worker->link);
-        remove_worker(worker);
-    }
+    while ((worker = TAILQ_FIRST(&registry->workers)) != NULL)
+        registry_drop_worker(worker);
     if (registry->timer != NULL)
         event_free(registry->timer);
     control_free(registry->control);

@@ -186,7 +186,7 @@ static void signer_peer(struct child *child, enum role role, unsigned slot, int 
     }
     peer = memory_allocate(1, sizeof(*peer));
     peer->signer = signer;
-    peer->link = link_new(child->base, fd, receive, peer);
+    peer->link = link_new(child->base, fd, ROLE_SIGNER, role, receive, peer);
     LIST_INSERT_HEAD(&signer->peers, peer, next);
     /* One that drains may be gone already: then its link tells so. */
     (void)slot;

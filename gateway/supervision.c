@@ -281,7 +281,7 @@ static struct process *spawn(enum role role, unsigned slot)
     process->generation = parent.now.number;
     process->pid = pid;
     process->since = clock_monotonic();
-    process->link = link_new(parent.base, fds[0], on_child_message, process);
+    process->link = link_new(parent.base, fds[0], ROLE_PARENT, role, on_child_message, process);
     TAILQ_INSERT_TAIL(&parent.processes, process, next);
     introduce_all(process);
     return process;

@@ -324,19 +324,19 @@ static void worker_peer(struct child *child, enum role role, unsigned slot, int 
     if (role == ROLE_REGISTRY) {
         replica_set_registry(worker->replica, NULL);
         link_free(worker->registry);
-        worker->registry = link_new(worker->base, fd, on_registry, worker);
+        worker->registry = link_new(worker->base, fd, ROLE_WORKER, role, on_registry, worker);
         replica_set_registry(worker->replica, worker->registry);
         worker_tell(worker);
         end_loop_when_empty(worker);
     } else if (role == ROLE_SIGNER) {
         leaf_cache_set_signer(worker->leaves, NULL);
         link_free(worker->signer);
-        worker->signer = link_new(worker->base, fd, on_signer, worker);
+        worker->signer = link_new(worker->base, fd, ROLE_WORKER, role, on_signer, worker);
         leaf_cache_set_signer(worker->leaves, worker->signer);
     } else if (role == ROLE_EXAMINER) {
         examinations_set_link(worker->examinations, NULL);
         link_free(worker->examiner);
-        worker->examiner = link_new(worker->base, fd, on_examiner, worker);
+        worker->examiner = link_new(worker->base, fd, ROLE_WORKER, role, on_examiner, worker);
         examinations_set_link(worker->examinations, worker->examiner);
     } else {
         close(fd);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Arbitrary packets, with arbitrary descriptors, into one end of a link: what is delivered is
- * well-formed by the table, after the first packet that is not the link closes and nothing more
- * comes, and no descriptor stays open. The input is a list of packets: a byte that says how many
- * descriptors come with it (0 to 7; the bit above: the header is made right for its size), two
- * bytes of length, then the packet.
+ * well-formed by the tables and the sender's to say, after the first packet that is not the link
+ * closes and nothing more comes, and no descriptor stays open. The input is a byte for the roles of
+ * the two ends, then a list of packets: a byte that says how many descriptors come with it (0 to 7;
+ * the bit above: the header is made right for its size), two bytes of length, then the packet.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -31,9 +31,11 @@ struct header {
 };
 
 static const struct {
+    unsigned from, to;
     size_t smallest, largest;
-} limits[MESSAGE_COUNT] = {[MESSAGE_NONE] = {1, 0},
-#define X(symbol, smallest, largest, help) [MESSAGE_##symbol] = {smallest, largest},
+} limits[MESSAGE_COUNT] = {[MESSAGE_NONE] = {0, 0, 1, 0},
+#define X(symbol, from, to, smallest, largest, help)                                               \
+    [MESSAGE_##symbol] = {from, to, smallest, largest},
                            MESSAGES(X)
 #undef X
 };
@@ -45,6 +47,7 @@ struct expected {
 };
 
 struct run {
+    enum role own, peer;
     struct expected packets[64];
     size_t count, delivered;
     bool closed;
@@ -52,7 +55,33 @@ struct run {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool is_well_formed(const struct expected *packet)
+/* The payload, of the right length, as whoever handles it will read it. */
+static bool is_sound(unsigned type, const uint8_t *payload)
+{
+    bool sound = true;
+
+#define X(symbol, type_name, member)                                                               \
+    if (type == MESSAGE_##symbol) {                                                                \
+        struct type_name *value = malloc(sizeof(*value));                                          \
+        CHECK(value != NULL);                                                                      \
+        memcpy(value, payload, sizeof(*value));                                                    \
+        sound = sound && strnlen(value->member, sizeof(value->member)) < sizeof(value->member);    \
+        free(value);                                                                               \
+    }
+    MESSAGE_TEXTS(X)
+#undef X
+#define X(symbol, type_name, member, count)                                                        \
+    if (type == MESSAGE_##symbol) {                                                                \
+        uint32_t number;                                                                           \
+        memcpy(&number, payload + offsetof(struct type_name, member), sizeof(number));             \
+        sound = sound && number < (count);                                                         \
+    }
+    MESSAGE_RANGES(X)
+#undef X
+    return sound;
+}
+
+static bool is_well_formed(const struct run *run, const struct expected *packet)
 {
     struct header header;
 
@@ -63,7 +92,10 @@ static bool is_well_formed(const struct expected *packet)
            header.size == packet->size - sizeof(header) &&
            header.size >= limits[header.type].smallest &&
            header.size <= limits[header.type].largest &&
-           packet->fds == (header.type == MESSAGE_PEER ? 1 : 0);
+           (limits[header.type].from & 1u << run->peer) != 0 &&
+           (limits[header.type].to & 1u << run->own) != 0 &&
+           packet->fds == (header.type == MESSAGE_PEER ? 1 : 0) &&
+           is_sound(header.type, packet->packet + sizeof(header));
 }
 
 static void on_message(void *context, struct link *link, enum message_type type,
@@ -81,7 +113,7 @@ static void on_message(void *context, struct link *link, enum message_type type,
     }
     CHECK(run->delivered < run->count);
     const struct expected *packet = &run->packets[run->delivered++];
-    CHECK(is_well_formed(packet));
+    CHECK(is_well_formed(run, packet));
     memcpy(&header, packet->packet, sizeof(header));
     CHECK(type == header.type && size == header.size);
     CHECK(memcmp(payload, packet->packet + sizeof(header), size) == 0);
@@ -158,15 +190,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (base == NULL)
         CHECK((base = event_base_new()) != NULL);
-    if (size > sizeof(copy))
+    if (size == 0 || size > sizeof(copy))
         return 0;
-    if (size > 0)
-        memcpy(copy, data, size);
+    run.own = (enum role)((data[0] & 15) % ROLE_COUNT);
+    run.peer = (enum role)((data[0] >> 4) % ROLE_COUNT);
+    memcpy(copy, ++data, --size);
     read_packets(&run, copy, size);
     unsigned before = count_open();
     CHECK(link_pair(fds) == 0);
-    struct link *link = link_new(base, fds[0], on_message, &run);
-    while (good < run.count && is_well_formed(&run.packets[good]))
+    struct link *link = link_new(base, fds[0], run.own, run.peer, on_message, &run);
+    while (good < run.count && is_well_formed(&run, &run.packets[good]))
         good++;
     for (size_t i = 0; i < run.count && i <= good; i++) { /* the first bad one, and none after it */
         send_packet(fds[1], &run.packets[i]);

@@ -29,12 +29,14 @@
 #include "filters/url.h"
 #include "gateway/control_commands.h"
 #include "gateway/digest.h"
+#include "tests/unit/packet.h"
 
 #define HEARD 64
 
 /* What the worker at the other end was told. */
 struct worker {
     struct link *link;
+    int fd; /* the link's, for what a link would not send */
     struct {
         enum message_type type;
         union {
@@ -287,8 +289,18 @@ static inline void join(struct fixture *fixture, struct worker *worker, unsigned
 
     memset(worker, 0, sizeof(*worker));
     assert_int_equal(link_pair(pair), 0);
-    worker->link = link_new(fixture->base, pair[0], on_worker_message, worker);
+    worker->fd = pair[0];
+    worker->link =
+        link_new(fixture->base, pair[0], ROLE_WORKER, ROLE_REGISTRY, on_worker_message, worker);
     registry_add_worker(fixture->registry, slot, pair[1]);
+    turn(fixture);
+}
+
+/* Any packet, as one that was taken over might send it. */
+static inline void send_packet(struct fixture *fixture, struct worker *worker,
+                               enum message_type type, const void *payload, size_t size)
+{
+    packet_send(worker->fd, type, payload, size);
     turn(fixture);
 }
 

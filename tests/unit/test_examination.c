@@ -92,9 +92,10 @@ static void connect_examiner(struct fixture *fixture)
     int fds[2];
 
     assert_int_equal(link_pair(fds), 0);
-    fixture->link = link_new(fixture->base, fds[0], at_worker, fixture);
+    fixture->link = link_new(fixture->base, fds[0], ROLE_WORKER, ROLE_EXAMINER, at_worker, fixture);
     fixture->examiner.closed = false;
-    fixture->examiner.link = link_new(fixture->base, fds[1], at_examiner, &fixture->examiner);
+    fixture->examiner.link = link_new(fixture->base, fds[1], ROLE_EXAMINER, ROLE_WORKER,
+                                      at_examiner, &fixture->examiner);
     examinations_set_link(fixture->examinations, fixture->link);
 }
 

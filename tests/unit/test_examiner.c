@@ -6,6 +6,7 @@
 #include "tests/unit/picture_fixture.h"
 
 #include "tests/unit/loop.h"
+#include "tests/unit/packet.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -31,6 +32,7 @@ void child_ready(struct child *child)
 /* The worker's end. */
 struct worker {
     struct link *link;
+    int fd; /* the link\'s, for what a link would not send */
     bool closed;
     bool answered; /* and by which message */
     struct message_examined answer;
@@ -75,9 +77,9 @@ static void connect_worker(struct fixture *fixture, unsigned slot)
     int fds[2];
 
     assert_int_equal(link_pair(fds), 0);
-    fixture->workers[slot] = (struct worker){.closed = false};
-    fixture->workers[slot].link =
-        link_new(fixture->child.base, fds[0], receive, &fixture->workers[slot]);
+    fixture->workers[slot] = (struct worker){.closed = false, .fd = fds[0]};
+    fixture->workers[slot].link = link_new(fixture->child.base, fds[0], ROLE_WORKER, ROLE_EXAMINER,
+                                           receive, &fixture->workers[slot]);
     examiner_operations.peer(&fixture->child, ROLE_WORKER, slot, fds[1]);
 }
 
@@ -295,7 +297,8 @@ static void test_both_sides(void **state)
 
     assert_int_equal(link_pair(fds), 0);
     examiner_operations.peer(&fixture->child, ROLE_WORKER, 2, fds[1]);
-    struct link *link = link_new(fixture->child.base, fds[0], at_worker, examinations);
+    struct link *link =
+        link_new(fixture->child.base, fds[0], ROLE_WORKER, ROLE_EXAMINER, at_worker, examinations);
     examinations_set_link(examinations, link);
     for (size_t i = 0; i < COUNT(files); i++) {
         struct examination *examination =
@@ -523,7 +526,7 @@ static void test_wrong_message(void **state)
     struct file code = code_file();
 
     send_all(fixture, 0, 1, &code, DATA); /* the work of the one that is sent away ends too */
-    send_message(fixture, 0, MESSAGE_SNAPSHOT_END, NULL, 0);
+    packet_send(fixture->workers[0].fd, MESSAGE_SNAPSHOT_END, NULL, 0);
     send_all(fixture, 1, 2, &code, DATA);
     await(fixture, 1, 2, EXAMINATION_WHOLE, 1);
     assert_true(fixture->workers[0].closed);

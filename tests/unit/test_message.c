@@ -39,14 +39,17 @@ struct fixture {
     struct event_base *base;
     struct end end;
     int peer; /* the other end as a bare socket, or -1 */
+    enum role own_role, peer_role;
     unsigned descriptors;
 };
 
 static const struct {
     size_t smallest, largest;
     const char *name;
-} limits[MESSAGE_COUNT] = {[MESSAGE_NONE] = {1, 0, "NONE"},
-#define X(symbol, smallest, largest, help) [MESSAGE_##symbol] = {smallest, largest, #symbol},
+    unsigned from, to;
+} limits[MESSAGE_COUNT] = {[MESSAGE_NONE] = {1, 0, "NONE", 0, 0},
+#define X(symbol, from, to, smallest, largest, help)                                               \
+    [MESSAGE_##symbol] = {smallest, largest, #symbol, from, to},
                            MESSAGES(X)
 #undef X
 };
@@ -97,8 +100,15 @@ static void connect_ends(struct fixture *fixture)
 
     end_reset(&fixture->end);
     assert_int_equal(link_pair(fds), 0);
-    fixture->end.link = link_new(fixture->base, fds[0], on_message, &fixture->end);
+    fixture->end.link = link_new(fixture->base, fds[0], fixture->own_role, fixture->peer_role,
+                                 on_message, &fixture->end);
     fixture->peer = fds[1];
+}
+
+/* The first of several roles. */
+static enum role first_of(unsigned roles)
+{
+    return (enum role)(ffs((int)roles) - 1);
 }
 
 static void disconnect_ends(struct fixture *fixture)
@@ -120,6 +130,8 @@ static int setup(void **state)
     fixture->base = event_base_new();
     fixture->descriptors = descriptors_open();
     fixture->peer = fixture->end.fd = -1;
+    fixture->own_role = ROLE_PARENT;
+    fixture->peer_role = ROLE_REGISTRY;
     *state = fixture;
     return 0;
 }
@@ -175,6 +187,10 @@ static bool is_taken(struct fixture *fixture, struct header header, size_t size,
 {
     uint8_t byte;
 
+    if (header.type > MESSAGE_NONE && header.type < MESSAGE_COUNT) {
+        fixture->own_role = first_of(limits[header.type].to);
+        fixture->peer_role = first_of(limits[header.type].from & ~(1u << fixture->own_role));
+    }
     connect_ends(fixture);
     send_packet(fixture->peer, header, size, passed, count);
     loop_settle(fixture->base);
@@ -206,7 +222,7 @@ static void test_names(void **state)
     assert_string_equal(role_name(ROLE_WORKER), "worker");
     assert_string_equal(role_name(ROLE_REGISTRY), "registry");
     assert_string_equal(role_name(ROLE_EXAMINER), "examiner");
-    assert_string_equal(role_name(ROLE_EXAMINER + 1), "?");
+    assert_string_equal(role_name(ROLE_COUNT), "?");
     assert_string_equal(role_name(1000), "?");
 }
 
@@ -251,6 +267,8 @@ static void test_lengths_sent(void **state)
         struct header header;
         uint8_t byte;
 
+        fixture->own_role = first_of(limits[i].from);
+        fixture->peer_role = first_of(limits[i].to & ~(1u << fixture->own_role));
         connect_ends(fixture);
         struct link *link = fixture->end.link;
         assert_int_equal(link_send(link, i, payload, largest + 1, fd), -1);
@@ -317,6 +335,105 @@ static void test_nothing_after_nonsense(void **state)
     assert_true(fixture->end.closed);
 }
 
+/* Every type between every two roles, both ways: the table alone decides. */
+static void test_who_may_say_it(void **state)
+{
+    struct fixture *fixture = *state;
+    int pipe_ends[2];
+    unsigned taken = 0;
+
+    assert_int_equal(pipe(pipe_ends), 0);
+    for (unsigned type = MESSAGE_NONE + 1; type < MESSAGE_COUNT; type++)
+        for (unsigned from = 0; from < ROLE_COUNT; from++)
+            for (unsigned to = 0; to < ROLE_COUNT; to++) {
+                size_t fds = type == MESSAGE_PEER ? 1 : 0, size = limits[type].largest;
+                bool may = (limits[type].from & 1u << from) && (limits[type].to & 1u << to);
+
+                fixture->own_role = to;
+                fixture->peer_role = from;
+                connect_ends(fixture);
+                send_packet(fixture->peer, header_of(type, size), size, pipe_ends, fds);
+                loop_settle(fixture->base);
+                assert_int_equal(fixture->end.count, may ? 1 : 0);
+                assert_int_equal(fixture->end.closed, !may);
+                disconnect_ends(fixture);
+                taken += may;
+
+                fixture->own_role = from;
+                fixture->peer_role = to;
+                connect_ends(fixture);
+                assert_int_equal(
+                    link_send(fixture->end.link, type, payload, size, fds > 0 ? pipe_ends[0] : -1),
+                    may ? 0 : -1);
+                disconnect_ends(fixture);
+            }
+    assert_true(taken >= MESSAGE_COUNT - 1);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
+/* What a worker that was taken over would like to say. */
+static void test_worker_may_not_say(void **state)
+{
+    static const struct {
+        enum role to;
+        enum message_type type;
+    } rows[] = {
+        {ROLE_REGISTRY, MESSAGE_RELEASE},     {ROLE_REGISTRY, MESSAGE_UNRELEASE},
+        {ROLE_REGISTRY, MESSAGE_STATUS},      {ROLE_REGISTRY, MESSAGE_CONSULTATION},
+        {ROLE_REGISTRY, MESSAGE_NUMBERS},     {ROLE_REGISTRY, MESSAGE_MEDIA},
+        {ROLE_REGISTRY, MESSAGE_KERNEL},      {ROLE_REGISTRY, MESSAGE_RELOAD_RESULT},
+        {ROLE_REGISTRY, MESSAGE_LEAF},        {ROLE_REGISTRY, MESSAGE_DRAIN},
+        {ROLE_PARENT, MESSAGE_RELOAD},        {ROLE_PARENT, MESSAGE_BOUNDARY},
+        {ROLE_PARENT, MESSAGE_KERNEL_ASK},    {ROLE_PARENT, MESSAGE_RECORD},
+        {ROLE_SIGNER, MESSAGE_RECORD},        {ROLE_SIGNER, MESSAGE_LEAF_KEY},
+        {ROLE_SIGNER, MESSAGE_EXAMINE_BEGIN}, {ROLE_EXAMINER, MESSAGE_LEAF},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_false((limits[rows[i].type].from & ROLES_WORKER) &&
+                     (limits[rows[i].type].to & 1u << rows[i].to));
+}
+
+static void take_payload(struct fixture *fixture, enum message_type type, bool expected)
+{
+    assert_int_equal(
+        is_taken(fixture, header_of(type, limits[type].largest), limits[type].largest, NULL, 0),
+        expected);
+}
+
+/* Texts that do not end, numbers that are none of their kind. */
+static void test_values(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t tried = 0;
+
+#define X(symbol, type, member)                                                                    \
+    memset(payload, 0, sizeof(payload));                                                           \
+    memset(payload + offsetof(struct type, member), 'x', sizeof(((struct type *)0)->member));      \
+    take_payload(fixture, MESSAGE_##symbol, false);                                                \
+    payload[offsetof(struct type, member) + sizeof(((struct type *)0)->member) - 1] = 0;           \
+    take_payload(fixture, MESSAGE_##symbol, true);                                                 \
+    tried++;
+    MESSAGE_TEXTS(X)
+#undef X
+#define X(symbol, type, member, count)                                                             \
+    if (MESSAGE_##symbol != MESSAGE_PEER) {                                                        \
+        uint32_t number = count;                                                                   \
+        memset(payload, 0, sizeof(payload));                                                       \
+        memcpy(payload + offsetof(struct type, member), &number, sizeof(number));                  \
+        take_payload(fixture, MESSAGE_##symbol, false);                                            \
+        number--;                                                                                  \
+        memcpy(payload + offsetof(struct type, member), &number, sizeof(number));                  \
+        take_payload(fixture, MESSAGE_##symbol, true);                                             \
+        tried++;                                                                                   \
+    }
+    MESSAGE_RANGES(X)
+#undef X
+    memset(payload, 0, sizeof(payload));
+    assert_true(tried >= 19);
+}
+
 /* --- descriptors --- */
 
 static void test_descriptor_passes(void **state)
@@ -330,8 +447,9 @@ static void test_descriptor_passes(void **state)
     connect_ends(fixture);
     assert_int_equal(link_pair(fds), 0);
     end_reset(&other);
-    other.link = link_new(fixture->base, fds[1], on_message, &other);
-    struct link *sender = link_new(fixture->base, fds[0], on_message, &fixture->end);
+    other.link = link_new(fixture->base, fds[1], ROLE_REGISTRY, ROLE_PARENT, on_message, &other);
+    struct link *sender =
+        link_new(fixture->base, fds[0], ROLE_PARENT, ROLE_REGISTRY, on_message, &fixture->end);
     assert_int_equal(pipe(pipe_ends), 0);
     assert_int_equal(link_send(sender, MESSAGE_PEER, &peer, sizeof(peer), pipe_ends[1]), 0);
     loop_settle(fixture->base);
@@ -439,10 +557,12 @@ static void test_queue_is_bounded(void **state)
     end_reset(&fixture->end);
     assert_int_equal(link_pair(fds), 0);
     assert_int_equal(getsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &room, &room_size), 0);
-    fixture->end.link = link_new(fixture->base, fds[0], on_message, &fixture->end);
+    fixture->end.link =
+        link_new(fixture->base, fds[0], ROLE_REGISTRY, ROLE_PARENT, on_message, &fixture->end);
     struct end other;
     end_reset(&other);
-    struct link *sender = link_new(fixture->base, fds[1], on_message, &other);
+    struct link *sender =
+        link_new(fixture->base, fds[1], ROLE_PARENT, ROLE_REGISTRY, on_message, &other);
     other.link = sender;
 
     size_t bytes = fill(sender, &number);
@@ -478,10 +598,12 @@ static void test_descriptor_waits_in_queue(void **state)
 
     end_reset(&fixture->end);
     assert_int_equal(link_pair(fds), 0);
-    fixture->end.link = link_new(fixture->base, fds[0], on_message, &fixture->end);
+    fixture->end.link =
+        link_new(fixture->base, fds[0], ROLE_REGISTRY, ROLE_PARENT, on_message, &fixture->end);
     struct end other;
     end_reset(&other);
-    struct link *sender = other.link = link_new(fixture->base, fds[1], on_message, &other);
+    struct link *sender = other.link =
+        link_new(fixture->base, fds[1], ROLE_PARENT, ROLE_REGISTRY, on_message, &other);
     for (; number < 100; number++)
         assert_int_equal(link_send(sender, MESSAGE_RECORD, payload, MESSAGE_MAX, -1), 0);
     assert_int_equal(pipe(pipe_ends), 0);
@@ -556,7 +678,8 @@ static void test_free_when_closed(void **state)
     int fds[2], told = 0, wrong = 0;
 
     assert_int_equal(link_pair(fds), 0);
-    struct link *link = link_new(fixture->base, fds[0], free_when_told, &wrong);
+    struct link *link =
+        link_new(fixture->base, fds[0], ROLE_REGISTRY, ROLE_PARENT, free_when_told, &wrong);
     link_set_context(link, &told);
     close(fds[1]);
     loop_settle(fixture->base);
@@ -570,6 +693,8 @@ static void test_last_words(void **state)
 {
     struct fixture *fixture = *state;
 
+    fixture->own_role = ROLE_REGISTRY;
+    fixture->peer_role = ROLE_PARENT;
     for (unsigned unread = 0; unread < 3; unread++) {
         connect_ends(fixture);
         for (unsigned i = 0; i < unread; i++)
@@ -635,6 +760,9 @@ int main(void)
         TEST(test_lengths_received),
         TEST(test_lengths_sent),
         TEST(test_nonsense),
+        TEST(test_who_may_say_it),
+        TEST(test_worker_may_not_say),
+        TEST(test_values),
         TEST(test_short_packets),
         TEST(test_nothing_after_nonsense),
         TEST(test_descriptor_passes),

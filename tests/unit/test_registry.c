@@ -63,14 +63,12 @@ static void malformed_message_closes_the_link(void **state)
     bad[4].service[0] = '\0';
     for (size_t i = 0; i < 5; i++) {
         join(fixture, &worker, 0);
-        link_send(worker.link, MESSAGE_SIGN, &bad[i], sizeof(bad[i]), -1);
-        turn(fixture);
+        send_packet(fixture, &worker, MESSAGE_SIGN, &bad[i], sizeof(bad[i]));
         assert_true(worker.closed);
     }
     join(fixture, &worker, 0);
     memset(&flow, 'a', sizeof(flow));
-    link_send(worker.link, MESSAGE_FLOW, &flow, sizeof(flow), -1);
-    turn(fixture);
+    send_packet(fixture, &worker, MESSAGE_FLOW, &flow, sizeof(flow));
     assert_true(worker.closed);
     join(fixture, &worker, 0);
     link_send(worker.link, MESSAGE_RECORD, "nonsense", 8, -1);
@@ -78,11 +76,105 @@ static void malformed_message_closes_the_link(void **state)
     assert_true(worker.closed);
     join(fixture, &worker, 0); /* not for a worker to say */
     memset(&release, 0, sizeof(release));
-    link_send(worker.link, MESSAGE_RELEASE, &release, sizeof(release), -1);
-    turn(fixture);
+    send_packet(fixture, &worker, MESSAGE_RELEASE, &release, sizeof(release));
     assert_true(worker.closed);
+    assert_int_equal(fixture->registry->release_count, 0);
     assert_true(TAILQ_EMPTY(&fixture->registry->workers));
     assert_int_equal(fixture->registry->scope_count, 0);
+}
+
+/* --- records --- */
+
+static void send_record(struct fixture *fixture, struct worker *worker, const struct record *record)
+{
+    uint8_t packed[MESSAGE_MAX];
+
+    send_packet(fixture, worker, MESSAGE_RECORD, packed,
+                record_pack(record, packed, sizeof(packed)));
+}
+
+/* A worker tells of its connections, and of nothing that others do. */
+static void worker_speaks_for_itself(void **state)
+{
+    static const enum record_field not_its_own[] = {RECORD_BY, RECORD_UNTIL, RECORD_SEQ};
+    struct fixture *fixture = *state;
+    uint64_t before, allowed = 0;
+    struct record record;
+    struct worker worker;
+
+    for (unsigned event = 0; event < EVENT_COUNT; event++) {
+        join(fixture, &worker, 0);
+        before = fixture->registry->events[event];
+        record_init(&record, event);
+        send_record(fixture, &worker, &record);
+        assert_int_equal(worker.closed, !record_event_may(event, ROLE_WORKER));
+        assert_int_equal(fixture->registry->events[event] - before, !worker.closed);
+        allowed += !worker.closed;
+        link_free(worker.closed ? NULL : worker.link);
+        turn(fixture);
+    }
+    assert_false(record_event_may(EVENT_RELEASE, ROLE_WORKER));
+    assert_false(record_event_may(EVENT_START, ROLE_WORKER));
+    assert_false(record_event_may(EVENT_PROCESS, ROLE_WORKER));
+    assert_true(allowed >= 8 && allowed < EVENT_COUNT);
+    before = fixture->registry->events[EVENT_BLOCK];
+    for (size_t i = 0; i < 3; i++) {
+        join(fixture, &worker, 0);
+        record_init(&record, EVENT_BLOCK);
+        record_set_text(&record, not_its_own[i], "1");
+        send_record(fixture, &worker, &record);
+        assert_true(worker.closed);
+    }
+    assert_int_equal(fixture->registry->events[EVENT_BLOCK], before);
+}
+
+static size_t incidents_of(struct fixture *fixture, uint64_t number)
+{
+    json_t *reply = ask_well(fixture, "{\"command\":\"incidents\"}");
+    json_t *rows = json_object_get(reply, "incidents"), *row;
+    size_t count = 0, i;
+
+    assert_true(json_is_array(rows));
+    json_array_foreach(rows, i, row) count += number_of(row, "incident") == (int64_t)number;
+    json_decref(reply);
+    return count;
+}
+
+/* The numbers that another has, or nobody yet, and those of before that are in use. */
+static void numbers_are_ones_own(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker one, two;
+    uint64_t first, second, blocks = fixture->registry->events[EVENT_BLOCK];
+
+    join(fixture, &one, 0);
+    join(fixture, &two, 1);
+    first = one.heard[heard(&one, MESSAGE_NUMBERS)].as.numbers.first;
+    second = two.heard[heard(&two, MESSAGE_NUMBERS)].as.numbers.first;
+    report(fixture, &one, EVENT_BLOCK, first, NULL);
+    assert_int_equal(incidents_of(fixture, first), 1);
+    report(fixture, &two, EVENT_BLOCK, first, NULL); /* would stand in for the other's */
+    report(fixture, &two, EVENT_BLOCK, first + 1, NULL);
+    report(fixture, &two, EVENT_BLOCK, second + 5000, NULL);
+    report(fixture, &two, EVENT_BLOCK, 0, NULL);
+    assert_int_equal(incidents_of(fixture, first), 1);
+    assert_int_equal(incidents_of(fixture, first + 1), 0);
+    assert_int_equal(incidents_of(fixture, second + 5000), 0);
+    assert_int_equal(incidents_of(fixture, 0), 0);
+    report(fixture, &two, EVENT_BLOCK, second + REGISTRY_LEASE - 1, NULL);
+    assert_int_equal(incidents_of(fixture, second + REGISTRY_LEASE - 1), 1);
+    /* What happened is in the log all the same. */
+    assert_int_equal(fixture->registry->events[EVENT_BLOCK], blocks + 6);
+    link_free(one.link);
+    link_free(two.link);
+    stop(fixture);
+    start(fixture);
+    join(fixture, &one, 0);
+    report(fixture, &one, EVENT_BLOCK, first, NULL); /* taken */
+    assert_int_equal(incidents_of(fixture, first), 1);
+    report(fixture, &one, EVENT_BLOCK, first + 1, NULL); /* waited while there was no registry */
+    assert_int_equal(incidents_of(fixture, first + 1), 1);
+    link_free(one.link);
 }
 
 /* --- learned links --- */
@@ -498,6 +590,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(worker_hears_the_state),
         TEST(malformed_message_closes_the_link),
+        TEST(worker_speaks_for_itself),
+        TEST(numbers_are_ones_own),
         TEST(malformed_link_closes_the_link),
         TEST(typed_link_is_told_to_every_worker),
         TEST(flooded_chat_is_recorded),

@@ -45,8 +45,10 @@ static void adopt(struct fixture *fixture, struct elder *elder)
     memset(elder, 0, sizeof(*elder));
     elder->consultation = -1;
     assert_int_equal(link_pair(pair), 0);
-    elder->link = link_new(fixture->base, pair[0], on_elder_message, elder);
-    elder->child.parent = link_new(fixture->base, pair[1], on_child_message, NULL);
+    elder->link =
+        link_new(fixture->base, pair[0], ROLE_PARENT, ROLE_REGISTRY, on_elder_message, elder);
+    elder->child.parent =
+        link_new(fixture->base, pair[1], ROLE_REGISTRY, ROLE_PARENT, on_child_message, NULL);
     fixture->registry->child = &elder->child;
 }
 

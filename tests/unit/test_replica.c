@@ -71,8 +71,10 @@ static void registry_comes(struct fixture *fixture)
     int fds[2];
 
     assert_int_equal(link_pair(fds), 0);
-    fixture->worker_end = link_new(fixture->base, fds[0], on_worker_message, fixture);
-    fixture->registry_end = link_new(fixture->base, fds[1], on_registry_message, fixture);
+    fixture->worker_end =
+        link_new(fixture->base, fds[0], ROLE_WORKER, ROLE_REGISTRY, on_worker_message, fixture);
+    fixture->registry_end =
+        link_new(fixture->base, fds[1], ROLE_REGISTRY, ROLE_WORKER, on_registry_message, fixture);
     replica_set_registry(fixture->replica, fixture->worker_end);
 }
 

@@ -20,6 +20,7 @@
 #include "gateway/certificate.h"
 #include "gateway/chain.h"
 #include "gateway/process.h"
+#include "tests/unit/packet.h"
 
 #define HOUR 3600
 #define DAY  86400
@@ -38,6 +39,7 @@ void child_ready(struct child *child)
 /* The worker's end: what came last. */
 struct worker {
     struct link *link;
+    int fd; /* the link's, for what a link would not send */
     enum message_type type;
     uint8_t payload[MESSAGE_MAX];
     size_t size;
@@ -79,8 +81,9 @@ static void connect_worker(struct fixture *fixture, unsigned slot)
     int fds[2];
 
     assert_int_equal(link_pair(fds), 0);
-    fixture->workers[slot].link =
-        link_new(fixture->child.base, fds[0], receive, &fixture->workers[slot]);
+    fixture->workers[slot].fd = fds[0];
+    fixture->workers[slot].link = link_new(fixture->child.base, fds[0], ROLE_WORKER, ROLE_SIGNER,
+                                           receive, &fixture->workers[slot]);
     signer_operations.peer(&fixture->child, ROLE_WORKER, slot, fds[1]);
     run(fixture);
 }
@@ -191,7 +194,6 @@ static void test_refusals(void **state)
     struct worker *worker = &fixture->workers[0];
     int64_t now = (int64_t)time(NULL);
     static const char *const names[] = {"", "a,b", "*.example.jp", "1.2.3", "DNS:a"};
-    struct message_leaf question = {.id = 5, .not_after = now + DAY};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         ask(fixture, 0, i, names[i], now + DAY);
@@ -202,13 +204,28 @@ static void test_refusals(void **state)
     assert_null(answered(worker, 6));
     ask(fixture, 0, 7, "www.example.jp", -1);
     assert_null(answered(worker, 7));
-
-    /* A name that does not end inside its array. */
-    memset(question.name, 'a', sizeof(question.name));
-    link_send(worker->link, MESSAGE_LEAF, &question, sizeof(question), -1);
-    run(fixture);
-    assert_null(answered(worker, 5));
     assert_false(worker->closed);
+}
+
+/* As a worker's link would not send it. */
+static void send_packet(struct fixture *fixture, unsigned slot, enum message_type type,
+                        const void *payload, size_t size)
+{
+    packet_send(fixture->workers[slot].fd, type, payload, size);
+    run(fixture);
+}
+
+/* A name that does not end inside its array. */
+static void test_endless_name(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message_leaf question = {.id = 5, .not_after = (int64_t)time(NULL) + DAY};
+    unsigned before = fixture->workers[0].messages;
+
+    memset(question.name, 'a', sizeof(question.name));
+    send_packet(fixture, 0, MESSAGE_LEAF, &question, sizeof(question));
+    assert_true(fixture->workers[0].closed);
+    assert_int_equal(fixture->workers[0].messages, before + 1); /* the end, and no answer */
 }
 
 /* One that says anything else is cut off; its neighbour is served on. */
@@ -216,8 +233,7 @@ static void test_wrong_message(void **state)
 {
     struct fixture *fixture = *state;
 
-    link_send(fixture->workers[0].link, MESSAGE_RECORD, "x", 1, -1);
-    run(fixture);
+    send_packet(fixture, 0, MESSAGE_RECORD, "x", 1);
     assert_true(fixture->workers[0].closed);
     ask(fixture, 1, 3, "www.example.jp", (int64_t)time(NULL) + DAY);
     X509 *leaf = answered(&fixture->workers[1], 3);
@@ -307,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SIGNER_TEST(test_leaf),
         SIGNER_TEST(test_refusals),
+        SIGNER_TEST(test_endless_name),
         SIGNER_TEST(test_wrong_message),
         SIGNER_TEST(test_start_protects_the_key),
         SIGNER_TEST(test_drain_ends_the_loop),
