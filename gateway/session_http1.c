@@ -13,8 +13,9 @@
 #include "filters/memory.h"
 #include "gateway/replica.h"
 
-#define READ_PIECE 16384 /* bytes of one read: a TLS record's worth */
-#define TURNS      8     /* reads of one channel in one turn of the loop */
+#define READ_PIECE  16384 /* bytes of one read: a TLS record's worth */
+#define TURNS       8     /* reads of one channel in one turn of the loop */
+#define DRAIN_WAITS 1000  /* ms that an idle connection stays open after a reload */
 
 static void on_near(void *context, struct channel *channel, enum channel_event event);
 static void on_far(void *context, struct channel *channel, enum channel_event event);
@@ -632,13 +633,21 @@ static void session_http1_free(struct session *base)
     free(session);
 }
 
+/*
+ * A connection that is kept alive does not outlive its configuration by much: what it is asked in
+ * the last moment is still answered, for a close and a request may cross.
+ */
 static void session_http1_drain(struct session *base, bool at_once)
 {
     struct session_http1 *session = (struct session_http1 *)base;
 
     session->draining = true;
-    if (!at_once || session->tunnel || session->exchange.active)
+    if (session->tunnel || session->exchange.active || (!at_once && !http1_idle(session->requests)))
         return;
+    if (!at_once) {
+        deadline_set(&session->flow->deadline, DRAIN_WAITS);
+        return;
+    }
     session->ending = END_FINISH;
     settle(session);
 }

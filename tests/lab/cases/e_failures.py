@@ -14,7 +14,7 @@ from case import NAVIGATE, blocked, call, case, check, equal, not_reached, reach
 from load import Load
 from network import GATEWAY_LAN4
 from processes import wait_for
-from tlsclient import TlsClient, client_hello
+from tlsclient import TlsClient, client_hello, read_response
 
 EHR = "ehr.example-clinic.jp"
 FORBIDDEN = "bit.ly"
@@ -210,6 +210,27 @@ def reload_takes_the_new_configuration(lab):
         equal(lab.curl("clinician", "https://unknown.example.org/plain.txt").status, 403)
     check(spliced.alive(), "a spliced flow of the old generation is drained, not cut")
     lab.collector.wait(event="reload")
+
+
+@case()
+def idle_connections_do_not_keep_the_old_configuration(lab):
+    """Those that were kept alive are closed soon after a reload; the next request is a new one's."""
+    host = "unknown.example.org"
+    request = b"GET /plain.txt HTTP/1.1\r\nHost: %s\r\n\r\n" % host.encode()
+    plain = lab.network.connect("clinician", lab.address(host), 80, timeout=10)
+    sock = lab.network.connect("clinician", lab.address(host), 443, timeout=10)
+    secure = TlsClient(sock, host, lab.trust("clinic")).handshake()
+    plain.sendall(request)
+    equal(read_response(lambda: plain.recv(65536))[0], 200)
+    secure.send(request)
+    equal(read_response(secure.receive)[0], 200)
+    lab.gateway.configure({"clinic": {"deny": [host]}})
+    equal(lab.gateway.reload()[0], 0)
+    equal(plain.recv(65536), b"", "the plain one")
+    equal(secure.receive(), b"", "the one with TLS")
+    equal(lab.curl("clinician", "https://%s/plain.txt" % host).status, 403)
+    plain.close()
+    secure.close()
 
 
 @case()
