@@ -192,6 +192,8 @@ int ruleset_install(const struct configuration *configuration, char *error, size
         result = install(configuration, &plan, &nothing, RULESET_TABLE_REPLACE, error, size);
     ruleset_known_clear(&known);
     ruleset_plan_clear(&plan);
+    if (result == 0)
+        ruleset_shape_note();
     return result;
 }
 

@@ -12,6 +12,9 @@
 /* Brings the table to what the configuration says. What is counted, who is in a call, what dnsmasq
  * has found, and whether a consultation is on stay. 0, or -1 with a message in `error`. */
 int ruleset_install(const struct configuration *configuration, char *error, size_t size);
+/* False when somebody else has changed the rules since ruleset_install(). What its sets hold is not
+ * looked at: dnsmasq fills some of them. */
+bool ruleset_is_whole(void);
 /* Takes the table and the routing away. 0 also when nothing was there. */
 int ruleset_remove(const struct configuration *configuration, char *error, size_t size);
 

@@ -155,6 +155,11 @@ struct ruleset_known {
 int ruleset_known_read(struct ruleset_known *known);
 void ruleset_known_clear(struct ruleset_known *known);
 
+/* --- ruleset_shape.c: whether the rules are still ours; see ruleset_is_whole() --- */
+
+/* They are as they should be now. */
+void ruleset_shape_note(void);
+
 /* --- routing.c: packets with the mark are delivered locally --- */
 
 /* 0, or -1 with a message. What an older configuration left is taken away. */

@@ -427,6 +427,25 @@ def rules_that_somebody_removes_come_back(lab):
     check("put back" in lab.gateway.log(), "it says so")
 
 
+@case()
+def rules_that_somebody_changes_come_back(lab):
+    """Emptied, one chain emptied, a rule put in front; but sets may be filled, as dnsmasq does."""
+    before = nft(lab, "list", "table", "inet", "sekisho").count("\n")
+    for what in ("flush table inet sekisho", "flush chain inet sekisho forward",
+                 "insert rule inet sekisho forward accept"):
+        lab.gateway.mark_log()
+        nft(lab, what)
+        wait_for(lambda: "put back" in lab.gateway.log(), 10, what)
+        equal(nft(lab, "list", "table", "inet", "sekisho").count("\n"), before, what)
+        equal(attempt(lab, "clinician", "tcp", ELSEWHERE[0], 4444)[0], "refused", what)
+    lab.gateway.mark_log()
+    nft(lab, "add table inet other; add chain inet other x")
+    equal(lab.gateway.reload()[0], 0)
+    time.sleep(2.5)  # a look, and some
+    nft(lab, "delete table inet other")
+    check("put back" not in lab.gateway.log(), "what is not ours is let alone", lab.gateway.log())
+
+
 @case(services=MEDIA_SERVICE)
 def reload_keeps_what_the_kernel_knows(lab):
     with echoes(lab, (MEDIA, 8801)):
