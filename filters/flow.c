@@ -41,13 +41,42 @@ static bool is_hopeless(const struct policy *policy, struct span host, struct fl
     return true;
 }
 
+/*
+ * A host that is never inspected: no request to it can be seen, so what may be opened at all is
+ * passed on untouched, and what only some requests of would pass is refused. A release is for the
+ * host then, whatever it named.
+ */
+static void judge_uninspected(const struct policy *policy, const struct standing *standing,
+                              struct span host, struct flow_finding *finding)
+{
+    if (release_find_host(standing, host)) {
+        finding->class = CLASS_RELEASED;
+        decide(finding, FLOW_SPLICE, REASON_ALLOWED);
+    } else if (is_hopeless(policy, host, finding)) {
+        finding->verdict = FLOW_REFUSE;
+    } else if (finding->class == CLASS_UNKNOWN && standing->consultation) {
+        decide(finding, FLOW_REFUSE, REASON_UNVERIFIED_DESTINATION);
+    } else if (finding->class == CLASS_UNKNOWN && policy->outside == OUTSIDE_DENY) {
+        decide(finding, FLOW_REFUSE, REASON_UNKNOWN_DESTINATION);
+    } else {
+        decide(finding, FLOW_SPLICE, REASON_ALLOWED);
+    }
+}
+
+static bool is_uninspected(const struct policy *policy, struct span host)
+{
+    return policy->never && hostset_find(policy->never, host);
+}
+
 /* A named host, or an address literal that a list may name. */
 static void judge_host(const struct policy *policy, const struct standing *standing,
                        struct span host, bool alpn_is_http, struct flow_finding *finding)
 {
     enum treatment treatment;
     classify(policy, host, finding, &treatment);
-    if (release_find_host(standing, host)) {
+    if (is_uninspected(policy, host)) {
+        judge_uninspected(policy, standing, host, finding);
+    } else if (release_find_host(standing, host)) {
         /* the requests are judged one by one: the release may be for one of them only */
         finding->class = CLASS_RELEASED;
         decide(finding, FLOW_INSPECT, REASON_ALLOWED);

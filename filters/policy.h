@@ -140,6 +140,7 @@ struct policy {
     struct hostset *clinic_deny;
     struct hostset *denied; /* the lists: shorteners, link-in-bio, DoH, private relays ... */
     struct hostset *system; /* updates, OCSP, CRL, captive portals, time; tag: enum treatment */
+    struct hostset *never;  /* what is never inspected: our CA cannot speak for it; no tag */
     struct url_pattern *meetings; /* the clinic's own meeting links */
     size_t meeting_count;
     struct listed_file *files;

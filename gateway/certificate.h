@@ -61,7 +61,8 @@ int64_t certificate_not_after(const SSL *ssl);
 
 struct issuer; /* the CA's certificate and key, held by the signer only */
 
-/* Reads PEM files; the key must not be readable by others. NULL with a message. */
+/* Reads PEM files (gateway/authority.h makes them); the key must not be readable by others. NULL
+ * with a message. */
 struct issuer *issuer_read(const char *certificate_path, const char *key_path, char *error,
                            size_t size);
 void issuer_free(struct issuer *issuer); /* wipes the key */
@@ -77,20 +78,12 @@ int issuer_chain(const struct issuer *issuer, unsigned char **der);
  * A leaf for `name` (host name or address literal), built from the fixed template of the leaf
  * profile: P-256, SHA-256, random 128-bit serial, notBefore = now - backdate, notAfter = the
  * earliest of now + lifetime, `not_after` and the CA's own; SAN = the name only, serverAuth,
- * digitalSignature, CA:FALSE, AKI. Times in Unix seconds, durations in seconds; a lifetime over a
- * day is taken as a day, INT64_MAX as `not_after` bounds nothing. Length, or -1: bad name, or it
- * would be over already.
+ * digitalSignature, CA:FALSE, AKI. Never for a name that the CA excludes. Times in Unix seconds, durations in seconds; a lifetime over a
+ * day is taken as a day, INT64_MAX as `not_after` bounds nothing. Length, or -1: bad or
+ * excluded name, or it would be over already.
  */
 int issuer_make_leaf(const struct issuer *issuer, const char *name, int64_t now, int64_t backdate,
                      int64_t lifetime, int64_t not_after, unsigned char **der);
-
-/*
- * Makes a new CA (P-256, ten years, backdated, pathlen 0, unique name) and writes both files: the
- * certificate readable by all, the key 0600, each by a temporary name and rename. Refuses to
- * overwrite. 0 or -1 with a message.
- */
-int issuer_create(const char *certificate_path, const char *key_path, const char *clinic,
-                  char *error, size_t size);
 
 /* --- clients --- */
 

@@ -267,7 +267,7 @@ static void check_rooms(struct reader *reader)
 /* --- the policy --- */
 
 /* A host that the pattern matches, to ask another set for it. */
-static const struct hostset_entry *find_cover(const struct hostset *set, const char *pattern)
+const struct hostset_entry *reader_find_cover(const struct hostset *set, const char *pattern)
 {
     char host[HOST_TEXT + 8];
     const char *star = strchr(pattern, '*');
@@ -291,12 +291,12 @@ static void check_clinic_lists(struct reader *reader)
 
     for (size_t i = 0; i < hostset_count(policy->clinic); i++) {
         const struct hostset_entry *entry = hostset_at(policy->clinic, i);
-        const struct hostset_entry *cover = find_cover(policy->clinic_deny, entry->pattern);
+        const struct hostset_entry *cover = reader_find_cover(policy->clinic_deny, entry->pattern);
         if (cover)
             reader_warning(reader, entry->rule,
                            "\"%s\" has no effect: clinic.deny \"%s\" in line %u comes first",
                            entry->pattern, cover->pattern, cover->rule.line);
-        else if ((cover = find_cover(policy->denied, entry->pattern)))
+        else if ((cover = reader_find_cover(policy->denied, entry->pattern)))
             reader_warning(reader, entry->rule, "\"%s\" is on a denied list (%s:%u), and passes",
                            entry->pattern, cover->rule.file, cover->rule.line);
     }
@@ -324,7 +324,7 @@ static void check_service(struct reader *reader, const struct service *service, 
                        service->name, service->reviewed);
     for (size_t i = 0; i < service->create_count; i++) {
         const struct url_pattern *create = &service->create[i];
-        const struct hostset_entry *host = find_cover(service->hosts, create->host);
+        const struct hostset_entry *host = reader_find_cover(service->hosts, create->host);
         if (!host || host->tag == TREAT_SPLICE)
             reader_warning(reader, create->rule,
                            "service \"%s\": nobody sees a meeting made at \"%s\": the service does "
@@ -345,7 +345,7 @@ void reader_check_header(struct reader *reader, const struct service *service,
         reader_error(reader, rule, "header \"%s\": expected hosts", header->name);
     for (size_t i = 0; i < hostset_count(header->hosts); i++) {
         const struct hostset_entry *entry = hostset_at(header->hosts, i);
-        const struct hostset_entry *host = find_cover(service->hosts, entry->pattern);
+        const struct hostset_entry *host = reader_find_cover(service->hosts, entry->pattern);
         if (!host || host->tag == TREAT_SPLICE)
             reader_warning(reader, entry->rule,
                            "header \"%s\" is never set on \"%s\": the service does not inspect it",
@@ -391,6 +391,7 @@ void reader_check(struct reader *reader)
     check_rooms(reader);
     check_policy(reader);
     check_tls(reader);
+    reader_check_authority(reader);
     read_page(reader, "block.html", &c->page_template);
     read_page(reader, "messages.ja", &c->page_messages[0]);
     read_page(reader, "messages.en", &c->page_messages[1]);

@@ -61,6 +61,7 @@ static void free_policy(struct policy *policy)
     hostset_free(policy->clinic);
     hostset_free(policy->clinic_deny);
     hostset_free(policy->denied);
+    hostset_free(policy->never);
     hostset_free(policy->system);
 }
 

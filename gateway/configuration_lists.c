@@ -146,11 +146,20 @@ bool reader_is_utf8(const char *text, size_t size, size_t *offset)
     return true;
 }
 
-/* Public suffixes below which the registry lets only a known sort of organisation register: the
- * state (go.jp), prefectures and municipalities (lg.jp). Source: JPRS, types of JP domain names. */
+/*
+ * Public suffixes below which the registry lets only a known sort of organisation register: the
+ * state (go.jp), prefectures and municipalities (lg.jp), by JPRS, types of JP domain names; the
+ * government and the armed forces of the United States (gov, mil), and banks that were checked
+ * (bank), by IANA, root zone database.
+ */
 static bool is_reserved_suffix(const char *suffix)
 {
-    return strcmp(suffix, "go.jp") == 0 || strcmp(suffix, "lg.jp") == 0;
+    static const char *const reserved[] = {"go.jp", "lg.jp", "gov", "mil", "bank"};
+
+    for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+        if (strcmp(suffix, reserved[i]) == 0)
+            return true;
+    return false;
 }
 
 /*

@@ -145,6 +145,10 @@ void reader_check_header(struct reader *reader, const struct service *service,
  * media of one service. */
 void reader_check_boundaries(struct reader *reader);
 void reader_check_media(struct reader *reader, const struct service *service);
+/* What is never inspected, and what the CA in force says of itself. */
+void reader_check_authority(struct reader *reader);
+/* The entry of the set that decides for every host of the pattern, or NULL. */
+const struct hostset_entry *reader_find_cover(const struct hostset *set, const char *pattern);
 /* Checks of all together, and what is filled in from the machine (resolvers, workers, the page's
  * files). */
 void reader_check(struct reader *reader);

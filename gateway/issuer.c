@@ -15,19 +15,21 @@
 #include <openssl/x509v3.h>
 
 #include "filters/memory.h"
+#include "gateway/authority.h"
 #include "gateway/chain.h"
 #include "gateway/issuer.h"
 
-#define PEM_LIMIT      65536
-#define CHAIN_LIMIT    8                     /* certificates in the CA's file */
-#define LIFETIME_LIMIT 86400                 /* seconds: a leaf lives a day at most */
-#define TIME_LIMIT     INT64_C(253402300799) /* 9999-12-31T23:59:59Z, the last that X.509 can say */
+#define PEM_LIMIT             65536
+#define AUTHORITY_CHAIN_LIMIT 8                     /* certificates in the CA's file */
+#define LIFETIME_LIMIT        86400                 /* seconds: a leaf lives a day at most */
+#define TIME_LIMIT            INT64_C(253402300799) /* 9999-12-31T23:59:59Z, the last that X.509 can say */
 
 struct issuer {
     EVP_PKEY *key;
     EVP_PKEY *leaf_key;
     STACK_OF(X509) * chain; /* the issuing CA, then those above it */
     int64_t not_after;
+    NAME_CONSTRAINTS *constraints[AUTHORITY_CHAIN_LIMIT]; /* of each in the chain, or NULL */
     X509 *form; /* the leaf being made: what all have in common is filled in once, as the key is
                    slow to */
 };
@@ -44,6 +46,8 @@ void issuer_free(struct issuer *issuer)
     EVP_PKEY_free(issuer->key); /* OpenSSL clears private numbers when it frees them */
     EVP_PKEY_free(issuer->leaf_key);
     sk_X509_pop_free(issuer->chain, X509_free);
+    for (size_t i = 0; i < AUTHORITY_CHAIN_LIMIT; i++)
+        NAME_CONSTRAINTS_free(issuer->constraints[i]);
     X509_free(issuer->form);
     OPENSSL_cleanse(issuer, sizeof(*issuer));
     free(issuer);
@@ -110,7 +114,7 @@ static EVP_PKEY *read_key(const char *path, char *error, size_t size)
     return key;
 }
 
-static STACK_OF(X509) * read_chain(const char *path, char *error, size_t size)
+STACK_OF(X509) * issuer_read_chain(const char *path, char *error, size_t size)
 {
     char *buffer = memory_allocate(1, PEM_LIMIT);
     ssize_t length = read_file(path, false, buffer, error, size);
@@ -122,13 +126,13 @@ static STACK_OF(X509) * read_chain(const char *path, char *error, size_t size)
         goto out;
     chain = sk_X509_new_null();
     while (chain && (certificate = PEM_read_bio_X509(bio, NULL, refuse_passphrase, NULL)))
-        if (sk_X509_num(chain) == CHAIN_LIMIT || !sk_X509_push(chain, certificate)) {
+        if (sk_X509_num(chain) == AUTHORITY_CHAIN_LIMIT || !sk_X509_push(chain, certificate)) {
             X509_free(certificate);
             break;
         }
     if (!chain || sk_X509_num(chain) == 0 ||
         ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-        snprintf(error, size, "%s: not 1 to %d certificates in PEM", path, CHAIN_LIMIT);
+        snprintf(error, size, "%s: not 1 to %d certificates in PEM", path, AUTHORITY_CHAIN_LIMIT);
         sk_X509_pop_free(chain, X509_free);
         chain = NULL;
     }
@@ -158,16 +162,17 @@ static const char *find_fault(const struct issuer *issuer)
     return NULL;
 }
 
-static X509_EXTENSION *make_purpose(void)
+/* False when what a CA may not speak for cannot be read. */
+static bool read_constraints(struct issuer *issuer)
 {
-    EXTENDED_KEY_USAGE *usage = sk_ASN1_OBJECT_new_null();
-    X509_EXTENSION *extension = NULL;
-
-    /* The objects of OBJ_nid2obj are static: freeing them does nothing. */
-    if (usage && sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_server_auth)))
-        extension = issuer_make_extension(NID_ext_key_usage, false, usage);
-    sk_ASN1_OBJECT_free(usage);
-    return extension;
+    for (int i = 0; i < sk_X509_num(issuer->chain); i++) {
+        int found;
+        issuer->constraints[i] =
+            X509_get_ext_d2i(sk_X509_value(issuer->chain, i), NID_name_constraints, &found, NULL);
+        if (!issuer->constraints[i] && found != -1)
+            return false;
+    }
+    return true;
 }
 
 /* Everything of the profile but serial number, times and name. */
@@ -177,7 +182,7 @@ static bool make_form(struct issuer *issuer)
     X509_EXTENSION *fixed[] = {
         issuer_make_constraints(false, -1),
         issuer_make_usage(KU_DIGITAL_SIGNATURE),
-        make_purpose(),
+        issuer_make_purpose(),
         issuer_make_authority(X509_get0_subject_key_id(ca)),
     };
     bool done;
@@ -194,14 +199,14 @@ static bool make_form(struct issuer *issuer)
     return done;
 }
 
-struct issuer *issuer_read(const char *certificate_path, const char *key_path, char *error,
-                           size_t size)
+struct issuer *issuer_read_exactly(const char *certificate_path, const char *key_path, char *error,
+                                   size_t size)
 {
     struct issuer *issuer = memory_allocate(1, sizeof(*issuer));
     const char *fault;
 
     ERR_clear_error();
-    issuer->chain = read_chain(certificate_path, error, size);
+    issuer->chain = issuer_read_chain(certificate_path, error, size);
     if (!issuer->chain)
         goto failed;
     issuer->key = read_key(key_path, error, size);
@@ -211,6 +216,10 @@ struct issuer *issuer_read(const char *certificate_path, const char *key_path, c
     fault = find_fault(issuer);
     if (fault) {
         snprintf(error, size, "%s: %s", certificate_path, fault);
+        goto failed;
+    }
+    if (!read_constraints(issuer)) {
+        snprintf(error, size, "%s: its name constraints cannot be read", certificate_path);
         goto failed;
     }
     if (!make_form(issuer)) {
@@ -223,6 +232,25 @@ failed:
     ERR_clear_error();
     issuer_free(issuer);
     return NULL;
+}
+
+/*
+ * Whoever changes the CA renames the key, then the certificates: who reads in between, or after a
+ * crash in between, finds those of the key under their old name or, a moment later, in place.
+ */
+struct issuer *issuer_read(const char *certificate_path, const char *key_path, char *error,
+                           size_t size)
+{
+    struct issuer *issuer = issuer_read_exactly(certificate_path, key_path, error, size);
+    char *next = authority_path(certificate_path, AUTHORITY_NEXT);
+    char ignored[512];
+
+    if (!issuer && access(key_path, F_OK) == 0)
+        issuer = issuer_read_exactly(next, key_path, ignored, sizeof(ignored));
+    if (!issuer)
+        issuer = issuer_read_exactly(certificate_path, key_path, error, size);
+    free(next);
+    return issuer;
 }
 
 /* --- what the worker gets --- */
@@ -299,6 +327,14 @@ static bool set_names(X509 *form, const struct certificate_name *name)
     return done;
 }
 
+static bool may_speak(const struct issuer *issuer, const struct certificate_name *name)
+{
+    for (int i = 0; i < sk_X509_num(issuer->chain); i++)
+        if (issuer->constraints[i] && !issuer_may_speak(issuer->constraints[i], name))
+            return false;
+    return true;
+}
+
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -313,7 +349,7 @@ int issuer_make_leaf(const struct issuer *issuer, const char *name, int64_t now,
 
     *der = NULL;
     if (now < 0 || now > TIME_LIMIT - LIFETIME_LIMIT || backdate < 0 || backdate > now ||
-        !certificate_name_read(span_of(name), &read))
+        !certificate_name_read(span_of(name), &read) || !may_speak(issuer, &read))
         return -1;
     not_after =
         earlier(earlier(not_after, issuer->not_after), now + earlier(lifetime, LIFETIME_LIMIT));

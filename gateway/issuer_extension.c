@@ -69,6 +69,18 @@ out:
     return extension;
 }
 
+X509_EXTENSION *issuer_make_purpose(void)
+{
+    EXTENDED_KEY_USAGE *usage = sk_ASN1_OBJECT_new_null();
+    X509_EXTENSION *extension = NULL;
+
+    /* The objects of OBJ_nid2obj are static: freeing them does nothing. */
+    if (usage && sk_ASN1_OBJECT_push(usage, OBJ_nid2obj(NID_server_auth)))
+        extension = issuer_make_extension(NID_ext_key_usage, false, usage);
+    sk_ASN1_OBJECT_free(usage);
+    return extension;
+}
+
 X509_EXTENSION *issuer_make_authority(const ASN1_OCTET_STRING *identifier)
 {
     AUTHORITY_KEYID *authority = AUTHORITY_KEYID_new();

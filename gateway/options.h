@@ -246,6 +246,10 @@ enum option_type {
       "The certificate of the clinic's CA, PEM. Otherwise ca.pem in the state folder.")            \
     X(TLS, "ca-key", PATH, "", 0, 0, NULL, CONFIGURATION(ca_key),                                  \
       "Its key, PEM. Otherwise ca-key.pem in the state folder.")                                   \
+    X(TLS, "never-inspect", LISTS, "lists/never-inspected.txt", 0, 0, NULL,                         \
+      CONFIGURATION(policy.never),                                                                 \
+      "Lists of names that are never inspected, each with all names below it: a CA that is made "  \
+      "while they stand here cannot speak for them. See THE CLINIC'S CA.")                          \
     X(TLS, "trust", PATH, "/etc/ssl/certs/ca-certificates.crt", 0, 0, NULL, CONFIGURATION(trust),  \
       "The CAs that origins are verified with, PEM. The clinic's own CA must not be among them.")  \
     X(TLS, "revocation", CHOICE, "soft", 0, 0, "soft|hard", CONFIGURATION(revocation),             \

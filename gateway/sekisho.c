@@ -48,9 +48,10 @@ static enum sekisho_exit help(const struct sekisho *sekisho);
       ASKS | BIT(FOR) | BIT(REASON) | BIT(BY) | BIT(END), sekisho_release,                         \
       "allow an exception for a time, or end it")                                                  \
     X("releases", "", 0, 0, ASKS, sekisho_releases, "the releases that hold")                      \
-    X("ca", "init [--clinic NAME] | show | export", 1, 1,                                          \
-      BIT(CONFIGURATION) | BIT(JSON) | BIT(CLINIC), sekisho_ca,                                    \
-      "make the clinic's CA, show it, write its certificate as PEM")                               \
+    X("ca", SEKISHO_CA_USAGE, 1, 1,                                                                \
+      BIT(CONFIGURATION) | BIT(JSON) | BIT(CLINIC) | BIT(ROOT_KEY) | BIT(PASSPHRASE) | BIT(NEXT) | \
+          BIT(OLD) | BIT(DER) | BIT(ACTIVATE) | BIT(ISSUING) | BIT(OUTPUT),                        \
+      sekisho_ca, "make the clinic's CA, show it, write its certificate, change it for another")   \
     X("version", "", 0, 0, BIT(JSON), version, "the version of this program")                      \
     X("help", "", 0, ANY_NUMBER, ~0u, help, "this text")
 
@@ -96,7 +97,7 @@ static void usage(FILE *out)
     fputs("\noptions:\n", out);
     for (size_t i = 0; i < OPTION_COUNT; i++)
         fprintf(out, "  -%c, --%s%-*s %s\n", switches[i].letter, switches[i].name,
-                (int)(15 - strlen(switches[i].name)), switches[i].value ? " X" : "",
+                (int)(17 - strlen(switches[i].name)), switches[i].value ? " X" : "",
                 switches[i].help);
     fprintf(out, "\nexit status:\n");
 #define X(symbol, status, text) fprintf(out, "  %d  %s\n", status, text);

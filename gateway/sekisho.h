@@ -34,6 +34,13 @@ enum sekisho_exit {
     X(BY, 'b', "by", true, "who decided it")                                                       \
     X(END, 'e', "end", true, "the id of the release to end")                                       \
     X(CLINIC, 'C', "clinic", true, "the clinic's name, for the certificate")                       \
+    X(ROOT_KEY, 'R', "root-key", true, "the file of the root's key, encrypted")                    \
+    X(PASSPHRASE, 'P', "passphrase-file", true, "the file whose first line is its passphrase")     \
+    X(NEXT, 'x', "next", false, "the CA that is prepared")                                         \
+    X(OLD, 'O', "old", false, "the CA before the present one")                                     \
+    X(DER, 'D', "der", false, "DER in place of PEM")                                               \
+    X(ACTIVATE, 'a', "activate", false, "put the prepared CA in force")                            \
+    X(ISSUING, 'i', "issuing", false, "a new issuing CA under the same root")                      \
     X(OUTPUT, 'o', "output", true, "the file to be written")                                       \
     X(DEFAULTS, 'd', "defaults", false, "every option with its default")                           \
     X(MANUAL, 'm', "manual", false, "the options' section of sekisho.conf(5)")
@@ -43,6 +50,13 @@ enum sekisho_option {
 #undef X
         OPTION_COUNT
 };
+
+#define SEKISHO_CA_USAGE                                                                           \
+    "init [--clinic NAME] [--root-key FILE [--passphrase-file FILE]]\n"                            \
+    "     show [--next | --old]\n"                                                                 \
+    "     export [--next | --old] [--der] [--output FILE]\n"                                       \
+    "     rotate [--clinic NAME] [--issuing] [--root-key FILE [--passphrase-file FILE]]\n"         \
+    "     rotate --activate"
 
 struct sekisho {
     const char *values[OPTION_COUNT]; /* NULL: not given; "" for one that takes no value */
@@ -68,6 +82,16 @@ void sekisho_print_json(const json_t *json);
 
 /* The path of the control socket, by the configuration where it says one. The caller frees. */
 char *sekisho_find_socket(const char *configuration);
+
+/* --- sekisho_local.c --- */
+
+/* What the configuration module complains of: a configuration_report. */
+struct complaints {
+    json_t *lines;
+    bool quiet; /* only into `lines`, not to standard error */
+    unsigned count;
+};
+void sekisho_complain(void *complaints, const char *line);
 
 /* --- the commands --- */
 

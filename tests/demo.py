@@ -311,10 +311,10 @@ links in its chat, or paste <code>%(link)s</code>.</li>
 
 def serve(lab):
     listen(lab)
-    with open(lab.gateway.ca, "rb") as file:
+    with open(lab.gateway.root, "rb") as file:
         Page.certificates = file.read()
     Page.content = TRY % {"port": PROXY_PORT, "call": CALL, "link": html.escape(LINK), "ehr": EHR,
-                          "linger": LINGER, "fingerprint": fingerprint(lab.gateway.ca)}
+                          "linger": LINGER, "fingerprint": fingerprint(lab.gateway.root)}
     server = Server(("127.0.0.1", PAGE_PORT), Page)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print("\nproxy: 127.0.0.1:%d    what to do: http://127.0.0.1:%d/    Ctrl-C ends it"

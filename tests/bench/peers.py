@@ -285,7 +285,7 @@ service "bench" {
 
     @property
     def trust(self):
-        return self.ground.gateway.ca if self.treatment == "inspect" else super().trust
+        return self.ground.gateway.root if self.treatment == "inspect" else super().trust
 
     @property
     def pid(self):

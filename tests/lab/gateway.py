@@ -69,6 +69,7 @@ class Gateway:
         self.state = os.path.join(self.folder, "state")
         self.control_socket = os.path.join(self.folder, "control")
         self.ca = os.path.join(self.folder, "ca", "ca.pem")
+        self.root = os.path.join(self.folder, "ca", "root.pem")  # what devices are given
         self.process = None
         self.supervised = False
         self.restarts = 0
@@ -105,6 +106,7 @@ class Gateway:
                        "denied": [os.path.join(lists, name + ".txt") for name in DENIED],
                        "system": [os.path.join(lists, name + ".txt") for name in SYSTEM]},
             "tls": {"ca-certificate": self.ca, "ca-key": self.ca[:-len("ca.pem")] + "ca-key.pem",
+                    "never-inspect": [os.path.join(lists, "never-inspected.txt")],
                     "trust": self.lab.certificates.root},
             "log": {"to": "tcp://127.0.0.1:%d" % Collector.PORT},
             "process": {"workers": 2, "separate-users": self._may_separate(),
@@ -165,6 +167,7 @@ class Gateway:
         self.sekisho("ca", "init", "--clinic", "ラボ診療所")
         if not os.path.exists(self.ca):
             raise LabError("`sekisho ca init` made no " + self.ca)
+        self.sekisho("ca", "export", "--output", self.root)
 
     # --- life ---
 

@@ -202,11 +202,11 @@ class Lab:
         if which == "internet":
             return self.certificates.root
         if which == "clinic":
-            return self.gateway.ca
+            return self.gateway.root
         path = os.path.join(self.folder, "both.pem")
         if not os.path.exists(path):
             text = ""
-            for part in (self.certificates.root, self.gateway.ca):
+            for part in (self.certificates.root, self.gateway.root):
                 if not os.path.exists(part):
                     return self.certificates.root  # no gateway in this run yet
                 with open(part, encoding="ascii") as file:

@@ -59,9 +59,10 @@ static void collect(void *context, const char *line)
 
 static int prepare(void **state)
 {
-    static const char *const lists[] = {"shorteners", "link-in-bio",   "free-hosting",
-                                        "doh",        "private-relay", "mdca",
-                                        "updates",    "certificates",  "captive-portals"};
+    static const char *const lists[] = {
+        "shorteners",      "link-in-bio",    "free-hosting", "doh",
+        "private-relay",   "mdca",           "updates",      "certificates",
+        "captive-portals", "never-inspected"};
     char name[64], line[64];
 
     (void)state;

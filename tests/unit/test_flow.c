@@ -148,12 +148,64 @@ static void test_no_sni(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
+/* What is never inspected: passed on untouched where it may be opened at all, else refused. */
+static void test_never_inspected(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { NOTHING, CONSULTATION, DENY };
+    static const struct {
+        const char *sni;
+        int when;
+        enum flow_verdict verdict;
+        enum reason reason;
+    } cases[] = {
+        {"www.bank.example", NOTHING, FLOW_SPLICE, REASON_ALLOWED},
+        {"www.bank.example", CONSULTATION, FLOW_REFUSE, REASON_UNVERIFIED_DESTINATION},
+        {"www.bank.example", DENY, FLOW_REFUSE, REASON_UNKNOWN_DESTINATION},
+        {"bank.example", CONSULTATION, FLOW_REFUSE, REASON_UNVERIFIED_DESTINATION},
+        {"mybank.example", NOTHING, FLOW_INSPECT, REASON_ALLOWED},
+        /* what the clinic or a service lists, to be inspected even */
+        {"clinic.example", CONSULTATION, FLOW_SPLICE, REASON_ALLOWED},
+        {"meet.terakoya.example", CONSULTATION, FLOW_SPLICE, REASON_ALLOWED},
+        {"clinic.example", DENY, FLOW_SPLICE, REASON_ALLOWED},
+        /* nobody can be shown a page in its name */
+        {"old.clinic.example", NOTHING, FLOW_REFUSE, REASON_DENIED_DESTINATION},
+        {"us04file.terakoya.example", NOTHING, FLOW_REFUSE, REASON_CHAT_ATTACHMENT},
+    };
+
+    fixture->policy.never = hostset_new();
+    fixture_add(fixture->policy.never, ".bank.example", 0, 90);
+    fixture_add(fixture->policy.never, ".clinic.example", 0, 91);
+    fixture_add(fixture->policy.never, ".terakoya.example", 0, 92);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (int is_http = 0; is_http < 2; is_http++) {
+            fixture->standing.consultation = cases[i].when == CONSULTATION;
+            fixture->policy.outside = cases[i].when == DENY ? OUTSIDE_DENY : OUTSIDE_INSPECT;
+            struct flow_finding finding = judge(fixture, cases[i].sni, NULL, is_http);
+            if (cases[i].verdict == FLOW_INSPECT && !is_http)
+                continue;
+            if (finding.verdict != cases[i].verdict || finding.reason != cases[i].reason)
+                fail_msg("%s, row %zu: %d %s", cases[i].sni, i, finding.verdict,
+                         reason_code(finding.reason));
+        }
+    fixture_release(fixture, RELEASE_HOST, "www.bank.example", 60);
+    fixture->standing.consultation = true;
+    assert_int_equal(judge(fixture, "www.bank.example", NULL, true).verdict, FLOW_SPLICE);
+    assert_int_equal(judge(fixture, "www.bank.example", NULL, true).class, CLASS_RELEASED);
+    hostset_free(fixture->policy.never);
+    fixture->policy.never = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_names),     TEST(test_name_counts_before_address),
-        TEST(test_releases),  TEST(test_denied_call_host_is_no_sign),
-        TEST(test_addresses), TEST(test_no_sni),
+        TEST(test_names),
+        TEST(test_never_inspected),
+        TEST(test_name_counts_before_address),
+        TEST(test_releases),
+        TEST(test_denied_call_host_is_no_sign),
+        TEST(test_addresses),
+        TEST(test_no_sni),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

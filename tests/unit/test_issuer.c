@@ -18,6 +18,7 @@
 
 #include <openssl/pem.h>
 
+#include "gateway/authority.h"
 #include "gateway/certificate.h"
 #include "gateway/certificate_verify.h"
 #include "gateway/chain.h"
@@ -101,10 +102,30 @@ static void forget_files(void)
     assert_int_equal(count_files(), 0);
 }
 
+/* Those that the tests of refusals ask for. */
+static const char *const excluded[] = {"bank.example", "go.jp"};
+
+static struct authority_order order_for(const char *certificate, const char *key,
+                                        const char *clinic)
+{
+    return (struct authority_order){.certificate_path = certificate,
+                                    .key_path = key,
+                                    .clinic = clinic,
+                                    .excluded = excluded,
+                                    .excluded_count = 2};
+}
+
+static int create(const char *certificate, const char *key, const char *clinic)
+{
+    struct authority_order order = order_for(certificate, key, clinic);
+
+    return authority_create(&order, error, sizeof(error));
+}
+
 static struct issuer *create_and_read(void)
 {
     forget_files();
-    if (issuer_create(at("ca.crt"), at("ca.key"), NULL, error, sizeof(error)) < 0)
+    if (create(at("ca.crt"), at("ca.key"), NULL) < 0)
         fail_msg("%s", error);
     struct issuer *issuer = issuer_read(at("ca.crt"), at("ca.key"), error, sizeof(error));
     if (!issuer)
@@ -123,35 +144,73 @@ static void name_entry(const X509 *certificate, int nid, char *text, int size)
     X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), nid, text, size);
 }
 
+static void join_name(void *context, struct span name)
+{
+    strncat(context, name.data, name.size);
+    strcat(context, " ");
+}
+
+/* One certificate of the CA, field by field. */
+static void check_tier(X509 *ca, X509 *above, long path_length, const char *title)
+{
+    char text[256], hex[9], expected[64];
+
+    assert_int_equal(X509_get_version(ca), X509_VERSION_3);
+    assert_int_equal(X509_check_ca(ca), 1);
+    assert_int_equal(X509_get_pathlen(ca), path_length);
+    assert_int_equal(X509_get_key_usage(ca), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+    for (int i = 0; i < X509_get_ext_count(ca); i++) {
+        X509_EXTENSION *extension = X509_get_ext(ca, i);
+        int nid = OBJ_obj2nid(X509_EXTENSION_get_object(extension));
+        if (nid == NID_basic_constraints || nid == NID_key_usage)
+            assert_int_equal(X509_EXTENSION_get_critical(extension), 1);
+    }
+    assert_int_equal(X509_verify(ca, X509_get0_pubkey(above)), 1);
+    assert_int_equal((X509_get_extension_flags(ca) & EXFLAG_SS) != 0, ca == above);
+    assert_int_equal(X509_get_extension_flags(ca) & (EXFLAG_INVALID | EXFLAG_CRITICAL), 0);
+    assert_int_equal(ASN1_INTEGER_get(X509_get0_serialNumber(ca)), -1); /* far too long for that */
+    digest_hex(ASN1_STRING_get0_data(X509_get0_subject_key_id(ca)), 4, hex);
+    snprintf(expected, sizeof(expected), "Sekisho %s %s 20", title, hex);
+    name_entry(ca, NID_commonName, text, sizeof(text));
+    assert_memory_equal(text, expected, strlen(expected));
+    assert_int_equal(strlen(text), strlen(expected) + strlen("26-11-29"));
+    assert_int_equal(
+        ASN1_STRING_cmp(X509_get0_authority_key_id(ca), X509_get0_subject_key_id(above)), 0);
+    assert_int_equal(X509_NAME_cmp(X509_get_issuer_name(ca), X509_get_subject_name(above)), 0);
+}
+
 static void test_create(void **state)
 {
     static const char clinic[] = "関所クリニック";
-    char text[256], hex[9], expected[32];
 
     (void)state;
     forget_files();
-    assert_int_equal(issuer_create(at("ca.crt"), at("ca.key"), clinic, error, sizeof(error)), 0);
+    assert_int_equal(create(at("ca.crt"), at("ca.key"), clinic), 0);
     assert_int_equal(count_files(), 2);
     assert_int_equal(mode_of(at("ca.crt")), 0644);
     assert_int_equal(mode_of(at("ca.key")), 0600);
 
-    X509 *ca = load_certificate(at("ca.crt"));
-    int64_t begin = chain_time(X509_get0_notBefore(ca)), now = (int64_t)time(NULL);
-    assert_int_equal(X509_get_version(ca), X509_VERSION_3);
-    assert_int_equal(X509_check_ca(ca), 1);
-    assert_int_equal(X509_get_pathlen(ca), 0);
-    assert_int_equal(X509_get_key_usage(ca), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
+    STACK_OF(X509) *chain = authority_read(at("ca.crt"), error, sizeof(error));
+    assert_int_equal(sk_X509_num(chain), 2);
+    X509 *ca = sk_X509_value(chain, 0), *root = sk_X509_value(chain, 1);
+    assert_ptr_equal(authority_root(chain), root);
+    check_tier(root, root, 1, "Root CA");
+    check_tier(ca, root, 0, "Issuing CA");
+    int64_t begin = chain_time(X509_get0_notBefore(root)), now = (int64_t)time(NULL);
     assert_true(begin <= now - DAY && begin > now - DAY - 60);
-    assert_int_equal(chain_time(X509_get0_notAfter(ca)) - begin, INT64_C(3650) * DAY);
-    assert_int_equal(X509_verify(ca, X509_get0_pubkey(ca)), 1);
-    assert_int_equal(X509_get_extension_flags(ca) & EXFLAG_SS, EXFLAG_SS);
-    assert_int_equal(X509_get_extension_flags(ca) & (EXFLAG_INVALID | EXFLAG_CRITICAL), 0);
-    digest_hex(ASN1_STRING_get0_data(X509_get0_subject_key_id(ca)), 4, hex);
-    snprintf(expected, sizeof(expected), "Sekisho CA %s", hex);
-    name_entry(ca, NID_commonName, text, sizeof(text));
-    assert_string_equal(text, expected);
-    assert_int_equal(ASN1_STRING_cmp(X509_get0_authority_key_id(ca), X509_get0_subject_key_id(ca)),
-                     0);
+    assert_int_equal(chain_time(X509_get0_notAfter(root)) - begin, INT64_C(3650) * DAY);
+    assert_int_equal(chain_time(X509_get0_notAfter(ca)), chain_time(X509_get0_notAfter(root)));
+    assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(ca), X509_get0_pubkey(root)), 0);
+    assert_int_equal(X509_get_extended_key_usage(ca), XKU_SSL_SERVER);
+    assert_int_equal(X509_get_extended_key_usage(root), UINT32_MAX);
+
+    /* What it cannot speak for, and no more. */
+    char names[256] = "";
+    authority_each_excluded(ca, join_name, names);
+    assert_string_equal(names, "bank.example go.jp ");
+    int place = X509_get_ext_by_NID(ca, NID_name_constraints, -1);
+    assert_int_equal(X509_EXTENSION_get_critical(X509_get_ext(ca, place)), 1);
+    assert_int_equal(X509_get_ext_by_NID(root, NID_name_constraints, -1), -1);
 
     /* The name is UTF-8 as it was given. */
     int index = X509_NAME_get_index_by_NID(X509_get_subject_name(ca), NID_organizationName, -1);
@@ -159,14 +218,14 @@ static void test_create(void **state)
         X509_NAME_ENTRY_get_data(X509_NAME_get_entry(X509_get_subject_name(ca), index));
     assert_int_equal(ASN1_STRING_length(organisation), sizeof(clinic) - 1);
     assert_memory_equal(ASN1_STRING_get0_data(organisation), clinic, sizeof(clinic) - 1);
-    X509_free(ca);
+    sk_X509_pop_free(chain, X509_free);
 }
 
 static void test_create_is_unique(void **state)
 {
     (void)state;
     issuer_free(create_and_read());
-    assert_int_equal(issuer_create(at("two.crt"), at("two.key"), "", error, sizeof(error)), 0);
+    assert_int_equal(create(at("two.crt"), at("two.key"), ""), 0);
     X509 *one = load_certificate(at("ca.crt")), *two = load_certificate(at("two.crt"));
     assert_int_not_equal(EVP_PKEY_eq(X509_get0_pubkey(one), X509_get0_pubkey(two)), 1);
     assert_int_not_equal(ASN1_INTEGER_cmp(X509_get0_serialNumber(one), X509_get0_serialNumber(two)),
@@ -185,17 +244,16 @@ static void test_create_never_overwrites(void **state)
         const char *standing = i ? "ca.crt" : "ca.key";
         forget_files();
         write_text(at(standing), "precious", 0600);
-        assert_int_equal(issuer_create(at("ca.crt"), at("ca.key"), NULL, error, sizeof(error)), -1);
+        assert_int_equal(create(at("ca.crt"), at("ca.key"), NULL), -1);
         assert_non_null(strstr(error, standing));
         assert_int_equal(stat(at(standing), &status), 0);
         assert_int_equal(status.st_size, 8);
         assert_int_equal(count_files(), 1);
     }
     forget_files();
-    assert_int_equal(issuer_create(at("no/ca.crt"), at("no/ca.key"), NULL, error, sizeof(error)),
-                     -1);
+    assert_int_equal(create(at("no/ca.crt"), at("no/ca.key"), NULL), -1);
     assert_non_null(strstr(error, "no/ca.key"));
-    assert_int_equal(issuer_create(at("no/ca.crt"), at("ca.key"), NULL, error, sizeof(error)), -1);
+    assert_int_equal(create(at("no/ca.crt"), at("ca.key"), NULL), -1);
     assert_int_equal(count_files(), 0);
 }
 
@@ -207,7 +265,7 @@ static void test_create_bounds_the_clinic(void **state)
     for (int i = 0; i < 70; i++)
         memcpy(name + i * 3, "院", 3);
     forget_files();
-    assert_int_equal(issuer_create(at("ca.crt"), at("ca.key"), name, error, sizeof(error)), 0);
+    assert_int_equal(create(at("ca.crt"), at("ca.key"), name), 0);
     X509 *ca = load_certificate(at("ca.crt"));
     int index = X509_NAME_get_index_by_NID(X509_get_subject_name(ca), NID_organizationName, -1);
     assert_int_equal(ASN1_STRING_length(X509_NAME_ENTRY_get_data(
@@ -216,14 +274,12 @@ static void test_create_bounds_the_clinic(void **state)
     X509_free(ca);
 
     forget_files();
-    assert_int_equal(
-        issuer_create(at("ca.crt"), at("ca.key"), "bad \xff\xfe", error, sizeof(error)), -1);
+    assert_int_equal(create(at("ca.crt"), at("ca.key"), "bad \xff\xfe"), -1);
     assert_non_null(strstr(error, "UTF-8"));
     assert_int_equal(count_files(), 0);
 
     /* What looks like syntax is only text. */
-    assert_int_equal(
-        issuer_create(at("ca.crt"), at("ca.key"), "A, CN=B/O=C+D", error, sizeof(error)), 0);
+    assert_int_equal(create(at("ca.crt"), at("ca.key"), "A, CN=B/O=C+D"), 0);
     ca = load_certificate(at("ca.crt"));
     name_entry(ca, NID_organizationName, text, sizeof(text));
     assert_string_equal(text, "A, CN=B/O=C+D");
@@ -387,16 +443,16 @@ static void test_leaf_verifies(void **state)
                 {"localhost", "localhost.jp"}};
     struct issuer *issuer = create_and_read();
     X509_STORE *trust = X509_STORE_new();
-    X509 *ca = load_certificate(at("ca.crt"));
+    STACK_OF(X509) *chain = authority_read(at("ca.crt"), error, sizeof(error));
     int64_t now = (int64_t)time(NULL);
     struct certificate_name name;
 
     (void)state;
-    X509_STORE_add_cert(trust, ca);
+    X509_STORE_add_cert(trust, authority_root(chain));
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         X509 *leaf = leaf_of(issuer, rows[i].name, now, HOUR, DAY, INT64_MAX);
         struct certificate_question question = {
-            .trust = trust, .leaf = leaf, .others = NULL, .name = &name, .time = now};
+            .trust = trust, .leaf = leaf, .others = chain, .name = &name, .time = now};
         assert_non_null(leaf);
         assert_int_equal(X509_get_ext_count(leaf), 5); /* nothing is left of the leaf before */
         assert_true(certificate_name_read(span_of(rows[i].name), &name));
@@ -405,7 +461,7 @@ static void test_leaf_verifies(void **state)
         assert_int_equal(certificate_chain_verify(&question, NULL), VERDICT_NAME);
         X509_free(leaf);
     }
-    X509_free(ca);
+    sk_X509_pop_free(chain, X509_free);
     X509_STORE_free(trust);
     issuer_free(issuer);
 }
@@ -503,6 +559,38 @@ static void test_leaf_hostile_names(void **state)
     issuer_free(issuer);
 }
 
+/* What the CA excludes it does not sign, however it is written; what is beside it, it does. */
+static void test_leaf_exclusions(void **state)
+{
+    static const struct {
+        const char *name;
+        bool is_signed;
+    } rows[] = {{"bank.example", false},
+                {"www.bank.example", false},
+                {"a.b.c.bank.example", false},
+                {"WWW.Bank.Example", false},
+                {"www.bank.example.", false},
+                {"bank.example.", false},
+                {"go.jp", false},
+                {"www.mhlw.go.jp", false},
+                {"mybank.example", true},
+                {"bank.example.jp", true},
+                {"xgo.jp", true},
+                {"example", true},
+                {"192.0.2.7", true}};
+    struct issuer *issuer = create_and_read();
+    int64_t now = (int64_t)time(NULL);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        X509 *leaf = leaf_of(issuer, rows[i].name, now, HOUR, DAY, INT64_MAX);
+        if ((leaf != NULL) != rows[i].is_signed)
+            fail_msg("%s", rows[i].name);
+        X509_free(leaf);
+    }
+    issuer_free(issuer);
+}
+
 static void test_leaf_serials(void **state)
 {
     struct issuer *issuer = create_and_read();
@@ -545,8 +633,11 @@ static void test_leaf_key_and_chain(void **state)
     assert_int_not_equal(X509_check_private_key(ca, key), 1); /* never the CA's own key */
     end = chain_der;
     X509 *first = d2i_X509(NULL, &end, chain_length);
+    X509 *second = d2i_X509(NULL, &end, chain_der + chain_length - end);
     assert_ptr_equal(end, chain_der + chain_length);
     assert_int_equal(X509_cmp(first, ca), 0);
+    assert_int_equal(X509_check_issued(second, first), X509_V_OK);
+    X509_free(second);
     X509_free(first);
     EVP_PKEY_free(key);
     OPENSSL_free(key_der);
@@ -582,6 +673,7 @@ int main(void)
         cmocka_unit_test(test_leaf_verifies),
         cmocka_unit_test(test_leaf_times),
         cmocka_unit_test(test_leaf_hostile_names),
+        cmocka_unit_test(test_leaf_exclusions),
         cmocka_unit_test(test_leaf_serials),
         cmocka_unit_test(test_leaf_key_and_chain),
     };

@@ -17,6 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/pem.h>
+
+#include "gateway/authority.h"
 #include "gateway/certificate.h"
 #include "gateway/leaf.h"
 #include "tests/unit/tls_pair.h"
@@ -607,6 +610,12 @@ static void test_install(void **state)
     struct waiting one;
 
     snprintf(path, sizeof(path), "%s/0.crt", folder);
+    STACK_OF(X509) *authority = authority_read(path, error, sizeof(error));
+    snprintf(path, sizeof(path), "%s/root.crt", folder);
+    FILE *file = fopen(path, "w");
+    assert_int_equal(PEM_write_X509(file, authority_root(authority)), 1);
+    fclose(file);
+    sk_X509_pop_free(authority, X509_free);
     SSL_CTX *outer = certificate_client_context();
     SSL_CTX *inner = certificate_origin_context(path, error, sizeof(error));
     if (!inner)
@@ -621,8 +630,9 @@ static void test_install(void **state)
     bool done = tls_pair_shake(client, server);
     assert_string_equal(certificate_verdict(client), "ok");
     assert_true(done);
-    /* The root stays at home. */
-    assert_int_equal(sk_X509_num(SSL_get_peer_cert_chain(client)), 1);
+    /* The issuing CA comes with it, the root stays at home. */
+    assert_int_equal(sk_X509_num(SSL_get_peer_cert_chain(client)), 2);
+    assert_int_equal(unlink(path), 0);
     SSL_free(client);
     SSL_free(server);
     SSL_CTX_free(inner);
@@ -635,7 +645,8 @@ static struct issuer *make_issuer(int number, bool create)
 
     snprintf(certificate, sizeof(certificate), "%s/%d.crt", folder, number);
     snprintf(key, sizeof(key), "%s/%d.key", folder, number);
-    if (create && issuer_create(certificate, key, NULL, error, sizeof(error)) < 0)
+    struct authority_order order = {.certificate_path = certificate, .key_path = key};
+    if (create && authority_create(&order, error, sizeof(error)) < 0)
         fail_msg("%s", error);
     return issuer_read(certificate, key, error, sizeof(error));
 }

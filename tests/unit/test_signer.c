@@ -17,6 +17,7 @@
 
 #include <openssl/x509v3.h>
 
+#include "gateway/authority.h"
 #include "gateway/certificate.h"
 #include "gateway/chain.h"
 #include "gateway/process.h"
@@ -149,12 +150,14 @@ static EVP_PKEY *greeted(const struct worker *worker)
     assert_non_null(key);
     key_end = worker->payload + 4 + length;
     assert_ptr_equal(at, key_end);
-    X509 *ca = d2i_X509(NULL, &at, (long)(worker->payload + worker->size - at));
-    assert_non_null(ca);
-    assert_int_equal(X509_check_ca(ca), 1);
+    for (int i = 0; i < 2; i++) { /* the issuing CA, the root */
+        X509 *ca = d2i_X509(NULL, &at, (long)(worker->payload + worker->size - at));
+        assert_non_null(ca);
+        assert_int_equal(X509_check_ca(ca), 1);
+        assert_int_not_equal(X509_check_private_key(ca, key), 1);
+        X509_free(ca);
+    }
     assert_ptr_equal(at, worker->payload + worker->size);
-    assert_int_not_equal(X509_check_private_key(ca, key), 1);
-    X509_free(ca);
     return key;
 }
 
@@ -193,7 +196,8 @@ static void test_refusals(void **state)
     struct fixture *fixture = *state;
     struct worker *worker = &fixture->workers[0];
     int64_t now = (int64_t)time(NULL);
-    static const char *const names[] = {"", "a,b", "*.example.jp", "1.2.3", "DNS:a"};
+    static const char *const names[] = {"",      "a,b",   "*.example.jp",
+                                        "1.2.3", "DNS:a", "www.bank.example"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         ask(fixture, 0, i, names[i], now + DAY);
@@ -297,6 +301,12 @@ static int set_up_group(void **state)
     char error[256];
 
     (void)state;
+    static const char *const excluded[] = {"bank.example"};
+    struct authority_order order = {.certificate_path = certificate_path,
+                                    .key_path = key_path,
+                                    .excluded = excluded,
+                                    .excluded_count = 1};
+
     if (!mkdtemp(folder))
         return -1;
     snprintf(certificate_path, sizeof(certificate_path), "%s/ca.crt", folder);
@@ -305,7 +315,7 @@ static int set_up_group(void **state)
     configuration.ca_key = key_path;
     configuration.leaf_lifetime = INT64_C(12) * HOUR * 1000;
     configuration.leaf_backdate = INT64_C(2) * HOUR * 1000;
-    return issuer_create(certificate_path, key_path, NULL, error, sizeof(error));
+    return authority_create(&order, error, sizeof(error));
 }
 
 static int tear_down_group(void **state)
