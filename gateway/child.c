@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "filters/memory.h"
 #include "gateway/channel.h"
+#include "gateway/confinement.h"
 #include "gateway/log.h"
 
 static const struct role_operations *const roles[] = {
@@ -67,9 +67,8 @@ static void keep_own_descriptors(enum role role, const struct configuration *con
 /* To the role's own user, for ever. */
 static int drop_privileges(const struct child *child, const char *user)
 {
-    static const struct rlimit no_core = {0, 0};
-
-    setrlimit(RLIMIT_CORE, &no_core);
+    if (confinement_limit(child->role) != 0)
+        return -1;
     if (geteuid() == 0 && child->configuration->separate_users && user != NULL) {
         struct passwd *entry = getpwnam(user);
         if (entry == NULL) {

@@ -19,6 +19,7 @@
 
 #include "filters/memory.h"
 #include "gateway/child.h"
+#include "gateway/confinement.h"
 #include "gateway/dns.h"
 #include "gateway/listener.h"
 #include "gateway/log.h"
@@ -172,6 +173,7 @@ bool generation_take_configuration(struct complaints *complaints)
     if (next.configuration == NULL)
         return false;
     if (!users_exist(next.configuration, error, sizeof(error)) ||
+        !confinement_allows(next.configuration, error, sizeof(error)) ||
         (next.listeners = open_listeners(next.configuration, error, sizeof(error))) == NULL) {
         complain(complaints, error);
         configuration_free(next.configuration);

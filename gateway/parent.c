@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "gateway/confinement.h"
 #include "gateway/log.h"
 #include "gateway/notify.h"
 #include "gateway/ruleset.h"
@@ -211,8 +212,8 @@ int parent_run(const struct daemon_options *options)
     if (parent.base == NULL)
         fatal("no event loop");
     add_events();
-    if (sandbox_weakness() != NULL)
-        log_warnx("the processes are less confined than they should be: %s", sandbox_weakness());
+    if (confinement_enter(parent.now.configuration) != 0)
+        fatal("the parent cannot be shut in");
     boundary_start();
     generation_start();
     event_base_dispatch(parent.base);

@@ -6,11 +6,13 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -34,6 +36,7 @@
 #define R    SANDBOX_REGISTRY
 #define E    SANDBOX_EXAMINER
 #define J    SANDBOX_WORK
+#define P    SANDBOX_PARENT  /* and whatever any other may: they begin as its children */
 #define LOOP (S | W | R | E) /* an event loop, and links to other processes */
 #define ALL  (LOOP | J)
 
@@ -87,7 +90,6 @@
     X(ioctl, W | R)                                                                                \
     X(pipe2, W | E)                                                                                \
     X(setsockopt, W | R)                                                                           \
-    X(socket, W | R)                                                                               \
     X(uname, R)                                                                                    \
     X(splice, W)                                                                                   \
     /* the state folder */                                                                         \
@@ -123,8 +125,6 @@
     /* the processes in which something is opened, until they are shut in themselves */            \
     X(capget, E)                                                                                   \
     X(capset, E)                                                                                   \
-    X(clone, E)                                                                                    \
-    X(clone3, E)                                                                                   \
     X(close_range, E)                                                                              \
     X(dup2, E)                                                                                     \
     X(dup3, E)                                                                                     \
@@ -136,7 +136,43 @@
     X(seccomp, E)                                                                                  \
     X(set_robust_list, E)                                                                          \
     X(setrlimit, E)                                                                                \
-    X(wait4, E)
+    X(wait4, E)                                                                                    \
+    /* the parent, and what its children do before they are shut in themselves */                  \
+    X(accept, P)                                                                                   \
+    X(alarm, P)                                                                                    \
+    X(chmod, P)                                                                                    \
+    X(clock_nanosleep, P)                                                                          \
+    X(dup, P)                                                                                      \
+    X(epoll_create1, P)                                                                            \
+    X(eventfd2, P)                                                                                 \
+    X(fadvise64, P)                                                                                \
+    X(fchmodat, P)                                                                                 \
+    X(fchownat, P)                                                                                 \
+    X(flock, P)                                                                                    \
+    X(getdents64, P)                                                                               \
+    X(getgid, P)                                                                                   \
+    X(getrusage, P)                                                                                \
+    X(landlock_add_rule, P)                                                                        \
+    X(landlock_create_ruleset, P)                                                                  \
+    X(landlock_restrict_self, P)                                                                   \
+    X(lchown, P)                                                                                   \
+    X(listen, P)                                                                                   \
+    X(mkdirat, P)                                                                                  \
+    X(mlock, P)                                                                                    \
+    X(mlock2, P)                                                                                   \
+    X(msync, P)                                                                                    \
+    X(munlock, P)                                                                                  \
+    X(nanosleep, P)                                                                                \
+    X(poll, P)                                                                                     \
+    X(ppoll, P)                                                                                    \
+    X(sched_getaffinity, P)                                                                        \
+    X(sched_yield, P)                                                                              \
+    X(sendmmsg, P)                                                                                 \
+    X(sigaltstack, P)                                                                              \
+    X(socketpair, P)                                                                               \
+    X(statfs, P)                                                                                   \
+    X(statx, P)                                                                                    \
+    X(waitid, P)
 
 static const struct {
     int number;
@@ -148,28 +184,62 @@ static const struct {
 #undef X
 };
 
-/* Those that depend on an argument: of its bits in `mask` none may be set. */
+/* Those that depend on an argument: its bits in `mask` are `value`. Several rows are alternatives.
+ */
+#define NEW_NAMESPACES                                                                             \
+    (CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUSER |  \
+     CLONE_NEWUTS)
 static const struct {
     int number;
     unsigned argument;
-    uint64_t mask;
+    uint64_t mask, value;
     unsigned who;
 } conditions[] = {
-    /* no memory that can be executed */
-    {SCMP_SYS(mmap), 2, PROT_EXEC, ALL},
-    {SCMP_SYS(mprotect), 2, PROT_EXEC, ALL},
+    /* no memory that can be executed; the parent's children load libraries, but write no code */
+    {SCMP_SYS(mmap), 2, PROT_EXEC, 0, ALL | P},
+    {SCMP_SYS(mmap), 2, PROT_WRITE, 0, P},
+    {SCMP_SYS(mprotect), 2, PROT_EXEC, 0, ALL | P},
     /* getrlimit(), not setrlimit() */
-    {SCMP_SYS(prlimit64), 2, UINT64_MAX, W},
+    {SCMP_SYS(prlimit64), 2, UINT64_MAX, 0, W},
+    {SCMP_SYS(clone), 0, NEW_NAMESPACES, 0, E | P},
+    {SCMP_SYS(setgroups), 0, UINT32_MAX, 0, P},
+    /* no packet sockets, no kernel's ciphers, no other families with their bugs */
+    {SCMP_SYS(socket), 0, UINT32_MAX, AF_INET, W | R | P},
+    {SCMP_SYS(socket), 0, UINT32_MAX, AF_INET6, W | R | P},
+    {SCMP_SYS(socket), 0, UINT32_MAX, AF_NETLINK, W | R | P},
+    {SCMP_SYS(socket), 0, UINT32_MAX, AF_UNIX, R | P},
 };
 
 static bool allow_conditions(scmp_filter_ctx filter, enum sandbox sandbox)
 {
     for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
-        struct scmp_arg_cmp none =
-            SCMP_CMP(conditions[i].argument, SCMP_CMP_MASKED_EQ, conditions[i].mask, 0);
+        struct scmp_arg_cmp same = SCMP_CMP(conditions[i].argument, SCMP_CMP_MASKED_EQ,
+                                            conditions[i].mask, conditions[i].value);
         if ((conditions[i].who & sandbox) != 0 &&
-            seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, conditions[i].number, 1, &none) != 0)
+            seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, conditions[i].number, 1, &same) != 0)
             return false;
+    }
+    return true;
+}
+
+/* To become one of these users and groups, of all three ids at once; and no other. */
+static bool allow_users(scmp_filter_ctx filter, const struct sandbox_user *users, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct {
+            int number;
+            uint32_t id;
+        } calls_of[] = {{SCMP_SYS(setresuid), users[i].user},
+                        {SCMP_SYS(setresgid), users[i].group}};
+        for (size_t j = 0; j < 2; j++) {
+            struct scmp_arg_cmp same[3];
+            for (unsigned k = 0; k < 3; k++)
+                same[k] = SCMP_CMP(k, SCMP_CMP_MASKED_EQ, UINT32_MAX, calls_of[j].id);
+            int result =
+                seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, calls_of[j].number, 3, same);
+            if (result != 0 && result != -EEXIST) /* two roles may share one */
+                return false;
+        }
     }
     return true;
 }
@@ -180,14 +250,21 @@ static bool allow_conditions(scmp_filter_ctx filter, enum sandbox sandbox)
  */
 static bool hide_files(scmp_filter_ctx filter, enum sandbox sandbox)
 {
-    return (sandbox & R) != 0 ||
+    return (sandbox & (R | P)) != 0 ||
            seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOENT), SCMP_SYS(openat), 0) == 0;
+}
+
+/* Its arguments cannot be looked at: the C library then takes clone(). */
+static bool hide_clone3(scmp_filter_ctx filter, enum sandbox sandbox)
+{
+    return (sandbox & (E | P)) == 0 ||
+           seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
 }
 
 static bool allow_calls(scmp_filter_ctx filter, enum sandbox sandbox)
 {
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-        if ((calls[i].who & sandbox) != 0 &&
+        if (((calls[i].who & sandbox) != 0 || sandbox == P) &&
             seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i].number, 0) != 0) {
             log_warnx("seccomp does not take %s", calls[i].name);
             return false;
@@ -195,13 +272,14 @@ static bool allow_calls(scmp_filter_ctx filter, enum sandbox sandbox)
     return true;
 }
 
-static int limit_calls(enum sandbox sandbox)
+static int limit_calls(enum sandbox sandbox, const struct sandbox_user *users, size_t count)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int result = -1;
 
     if (filter != NULL && allow_conditions(filter, sandbox) && hide_files(filter, sandbox) &&
-        allow_calls(filter, sandbox)) {
+        hide_clone3(filter, sandbox) && allow_calls(filter, sandbox) &&
+        allow_users(filter, users, count)) {
         result = seccomp_load(filter);
         if (result != 0)
             log_warnx("seccomp: %s", strerror(-result));
@@ -221,11 +299,43 @@ static int limit_calls(enum sandbox sandbox)
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
 #endif
 
-#define READ_FILES (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define IOCTL_DEVICES  (1ULL << 15)
+#define BIND_TCP       (1ULL << 0)
+#define CONNECT_TCP    (1ULL << 1)
+#define SCOPE_ABSTRACT (1ULL << 0)
+#define SCOPE_SIGNALS  (1ULL << 1)
+#define READ_FILES     (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define CHANGE_FILES                                                                               \
     (READ_FILES | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE |                 \
      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_TRUNCATE)
-#define FIRST_RIGHTS (LANDLOCK_ACCESS_FS_MAKE_SYM | (LANDLOCK_ACCESS_FS_MAKE_SYM - 1))
+#define CHANGE_FOLDERS (CHANGE_FILES | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR)
+#define FIRST_RIGHTS   (LANDLOCK_ACCESS_FS_MAKE_SYM | (LANDLOCK_ACCESS_FS_MAKE_SYM - 1))
+
+/* As newer kernels have it; what an older one does not know of it is left at zero. */
+struct rules {
+    uint64_t files;
+    uint64_t ports;  /* from version 4 on */
+    uint64_t scopes; /* from version 6 on */
+};
+
+/* The use of TCP that a role does without: it is denied where the kernel can. */
+static const struct {
+    uint64_t right;
+    unsigned who;
+} ports[] = {
+    {BIND_TCP, S | W | R | E},
+    {CONNECT_TCP, S | E},
+};
+
+/* What is named in the kernel's memory, and signals, end at the processes that are shut in with it.
+ * The parent may have to notify a service manager by such a name. */
+static const struct {
+    uint64_t scope;
+    unsigned who;
+} scopes[] = {
+    {SCOPE_ABSTRACT, LOOP},
+    {SCOPE_SIGNALS, LOOP | P},
+};
 
 /* The version of the kernel's Landlock, 0 when it has none. */
 static int landlock_version(void)
@@ -243,7 +353,21 @@ static uint64_t landlock_rights(int version)
         rights |= LANDLOCK_ACCESS_FS_REFER;
     if (version >= 3)
         rights |= LANDLOCK_ACCESS_FS_TRUNCATE;
+    if (version >= 5)
+        rights |= IOCTL_DEVICES;
     return rights;
+}
+
+/* Everything that is decided by rules; what no rule allows is denied. */
+static struct rules landlock_rules(int version, enum sandbox sandbox)
+{
+    struct rules rules = {.files = landlock_rights(version)};
+
+    for (size_t i = 0; version >= 4 && i < sizeof(ports) / sizeof(ports[0]); i++)
+        rules.ports |= (ports[i].who & sandbox) != 0 ? ports[i].right : 0;
+    for (size_t i = 0; version >= 6 && i < sizeof(scopes) / sizeof(scopes[0]); i++)
+        rules.scopes |= (scopes[i].who & sandbox) != 0 ? scopes[i].scope : 0;
+    return rules;
 }
 
 static bool allow_beneath(int ruleset, const char *path, uint64_t rights)
@@ -262,26 +386,35 @@ static bool allow_beneath(int ruleset, const char *path, uint64_t rights)
     return result == 0;
 }
 
-static int limit_files(const char *const *folders, size_t count)
+/* Beside the folders: SQLite wants random names for its temporary files; the parent reads the
+ * configuration, wherever its parts are, and its children have nothing as their input. */
+static bool allow_others(int ruleset, enum sandbox sandbox, size_t count)
+{
+    if (sandbox == P)
+        return allow_beneath(ruleset, "/", READ_FILES) &&
+               allow_beneath(ruleset, "/dev/null", LANDLOCK_ACCESS_FS_WRITE_FILE);
+    return count == 0 || allow_beneath(ruleset, "/dev/urandom", LANDLOCK_ACCESS_FS_READ_FILE);
+}
+
+static int limit_files(enum sandbox sandbox, const char *const *folders, size_t count)
 {
     int version = landlock_version();
-    struct landlock_ruleset_attr all = {.handled_access_fs = landlock_rights(version)};
+    struct rules rules = landlock_rules(version, sandbox);
+    uint64_t rights = (sandbox == P ? CHANGE_FOLDERS : CHANGE_FILES) & rules.files;
     int result = -1;
 
     if (version == 0)
         return 0;
-    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
+    int ruleset = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
     if (ruleset < 0) {
         log_warn("Landlock");
         return -1;
     }
     bool allowed = true;
     for (size_t i = 0; allowed && i < count; i++)
-        allowed = allow_beneath(ruleset, folders[i], CHANGE_FILES & all.handled_access_fs);
-    /* SQLite wants it for the names of its temporary files. */
-    if (allowed && count > 0)
-        allowed = allow_beneath(ruleset, "/dev/urandom", LANDLOCK_ACCESS_FS_READ_FILE);
-    if (allowed && (result = (int)syscall(SYS_landlock_restrict_self, ruleset, 0)) != 0)
+        allowed = allow_beneath(ruleset, folders[i], rights);
+    if (allowed && allow_others(ruleset, sandbox, count) &&
+        (result = (int)syscall(SYS_landlock_restrict_self, ruleset, 0)) != 0)
         log_warn("Landlock");
     close(ruleset);
     return result;
@@ -289,31 +422,77 @@ static int limit_files(const char *const *folders, size_t count)
 
 /* --- capabilities --- */
 
-static int drop_capabilities(void)
+#ifndef CAP_TO_MASK64
+#define CAP_TO_MASK64(capability) (1ULL << (capability))
+#endif
+
+/*
+ * What the parent keeps: rules of the kernel and transparent sockets; ports below 1024; the users
+ * of its children, their folders, and ending them; what they may read only at their start. Never
+ * CAP_SYS_PTRACE: not even the parent can look into the signer.
+ */
+static const uint64_t parent_capabilities =
+    CAP_TO_MASK64(CAP_NET_ADMIN) | CAP_TO_MASK64(CAP_NET_BIND_SERVICE) | CAP_TO_MASK64(CAP_SETUID) |
+    CAP_TO_MASK64(CAP_SETGID) | CAP_TO_MASK64(CAP_CHOWN) | CAP_TO_MASK64(CAP_KILL) |
+    CAP_TO_MASK64(CAP_DAC_READ_SEARCH);
+
+/* Of those that it has it keeps these, and can get no others. */
+static int limit_capabilities(uint64_t kept)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    static const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
-    if (syscall(SYS_capset, &header, none) == 0)
+    if (syscall(SYS_capget, &header, sets) != 0)
+        goto failed;
+    /* One that is not there, or that we may not take away, is not ours to give. */
+    for (unsigned capability = 0; kept != 0 && capability <= CAP_LAST_CAP; capability++)
+        if ((kept & CAP_TO_MASK64(capability)) == 0)
+            (void)prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+        sets[i].permitted &= (uint32_t)(kept >> (32 * i));
+        sets[i].effective = sets[i].permitted;
+        sets[i].inheritable = 0;
+    }
+    if (syscall(SYS_capset, &header, sets) == 0)
         return 0;
+failed:
     log_warn("capabilities");
     return -1;
 }
 
 /* --- all of it --- */
 
-int sandbox_enter(enum sandbox sandbox, const char *const *folders, size_t count)
+static int enter(enum sandbox sandbox, const char *const *folders, size_t count,
+                 const struct sandbox_user *users, size_t user_count)
 {
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || drop_capabilities() != 0) {
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         log_warn("prctl");
         return -1;
     }
+    if (limit_capabilities(sandbox == P ? parent_capabilities : 0) != 0)
+        return -1;
     if (IS_SANITIZED)
         return 0;
     /* What opens something is the examiner's child, and without its files already. */
-    if (sandbox != SANDBOX_WORK && limit_files(folders, count) != 0)
+    if (sandbox != J && limit_files(sandbox, folders, count) != 0)
         return -1;
-    return limit_calls(sandbox);
+    return limit_calls(sandbox, users, user_count);
+}
+
+int sandbox_enter(enum sandbox sandbox, const char *const *folders, size_t count)
+{
+    return enter(sandbox, folders, count, NULL, 0);
+}
+
+int sandbox_enter_parent(const char *const *folders, size_t count, const struct sandbox_user *users,
+                         size_t user_count)
+{
+    return enter(P, folders, count, users, user_count);
+}
+
+bool sandbox_is_off(void)
+{
+    return IS_SANITIZED;
 }
 
 const char *sandbox_weakness(void)
@@ -322,5 +501,7 @@ const char *sandbox_weakness(void)
         return "this build is under a sanitizer: no seccomp, no Landlock";
     if (landlock_version() == 0)
         return "this kernel has no Landlock: its files are guarded by users and seccomp only";
+    if (landlock_version() < 4)
+        return "this kernel's Landlock knows no ports: seccomp alone keeps roles from the network";
     return NULL;
 }

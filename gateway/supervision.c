@@ -355,11 +355,15 @@ void supervision_end_registry(evutil_socket_t fd, short what, void *argument)
 
 static void describe_death(const struct process *process, int status)
 {
+    bool killed = WIFSIGNALED(status);
     char text[160];
 
-    snprintf(text, sizeof(text), "%s %u (pid %d) ended with %s %d", role_name(process->role),
-             process->slot, (int)process->pid, WIFSIGNALED(status) ? "signal" : "status",
-             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    snprintf(text, sizeof(text), "%s %u (pid %d) ended with %s %d%s", role_name(process->role),
+             process->slot, (int)process->pid, killed ? "signal" : "status",
+             killed ? WTERMSIG(status) : WEXITSTATUS(status),
+             killed && WTERMSIG(status) == SIGSYS
+                 ? " (SIGSYS): it made a system call that its role may not make"
+                 : "");
     log_warnx("%s", text);
     supervision_report(EVENT_PROCESS, text);
 }

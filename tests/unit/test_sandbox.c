@@ -8,6 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,16 +35,25 @@ static const enum sandbox all[] = {SANDBOX_SIGNER, SANDBOX_WORKER, SANDBOX_REGIS
                                    SANDBOX_EXAMINER, SANDBOX_WORK};
 static char folder[64];
 
+static int enter(enum sandbox sandbox)
+{
+    const char *const folders[] = {folder};
+    const struct sandbox_user users[] = {{4711, 4712}, {4713, 4714}, {4711, 4712}};
+
+    if (sandbox == SANDBOX_PARENT)
+        return sandbox_enter_parent(folders, 1, users, COUNT(users));
+    return sandbox_enter(sandbox, folders, sandbox == SANDBOX_REGISTRY ? 1 : 0);
+}
+
 /* What the attempt gave (0, or an errno) in a process of that role; KILLED when it did not live. */
 static int try(enum sandbox sandbox, int (*attempt)(void))
 {
-    const char *const folders[] = {folder};
     int status;
     pid_t pid = fork();
 
     assert_true(pid >= 0);
     if (pid == 0) {
-        if (sandbox_enter(sandbox, folders, sandbox == SANDBOX_REGISTRY ? 1 : 0) != 0)
+        if (enter(sandbox) != 0)
             _exit(255);
         errno = 0;
         _exit(attempt() < 0 ? errno : 0);
@@ -107,6 +120,104 @@ static int become_root(void)
     return setuid(0);
 }
 
+static int become_somebody(void)
+{
+    return setresuid(4715, 4715, 4715);
+}
+
+static int become_half_of_a_user(void)
+{
+    return setresuid(4711, 0, 0);
+}
+
+static int become_a_role(void)
+{
+    return setgroups(0, NULL) != 0 || setresgid(4712, 4712, 4712) != 0
+               ? -1
+               : setresuid(4711, 4711, 4711);
+}
+
+static int take_groups(void)
+{
+    gid_t group = 0;
+    return setgroups(1, &group);
+}
+
+static int look_into_another(void)
+{
+    struct iovec none = {NULL, 0};
+    return (int)process_vm_readv(getppid(), &none, 1, &none, 1, 0);
+}
+
+static int trace_parent(void)
+{
+    return (int)ptrace(PTRACE_ATTACH, getppid(), NULL, NULL);
+}
+
+static int make_namespace(void)
+{
+    return unshare(CLONE_NEWUSER);
+}
+
+static int make_process_in_namespace(void)
+{
+    return (int)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+}
+
+static int load_module(void)
+{
+    return (int)syscall(SYS_init_module, NULL, 0, "");
+}
+
+static int load_program(void)
+{
+    return (int)syscall(SYS_bpf, 0, NULL, 0);
+}
+
+static int reach_by_handle(void)
+{
+    return (int)syscall(SYS_open_by_handle_at, AT_FDCWD, NULL, O_RDONLY);
+}
+
+static int ask_keys(void)
+{
+    return (int)syscall(SYS_keyctl, 0, 0, 0, 0, 0);
+}
+
+static int set_up_ring(void)
+{
+    return (int)syscall(SYS_io_uring_setup, 1, NULL);
+}
+
+static int listen_to_packets(void)
+{
+    return socket(AF_PACKET, SOCK_RAW, 0);
+}
+
+static int use_kernels_ciphers(void)
+{
+    return socket(AF_ALG, SOCK_SEQPACKET, 0);
+}
+
+static int write_code(void)
+{
+    void *memory =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory == MAP_FAILED ? -1 : 0;
+}
+
+static int bind_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    return bind(fd, (struct sockaddr *)&address, sizeof(address));
+}
+
+static int end_another(void)
+{
+    return kill(getppid(), 0);
+}
+
 static int read_passwords(void)
 {
     return open("/etc/passwd", O_RDONLY) < 0 ? -1 : 0;
@@ -138,6 +249,25 @@ static int allocate_and_sort(void)
     return write(STDOUT_FILENO, "", 0) == 0 ? 0 : -1;
 }
 
+/* What a child of the parent that has entered its own role may: the parent's wider filter adds
+ * nothing. */
+static enum sandbox nested;
+static int (*nested_attempt)(void);
+
+static int enter_and_attempt(void)
+{
+    if (enter(nested) != 0)
+        return 0;
+    return nested_attempt();
+}
+
+static int try_nested(enum sandbox sandbox, int (*attempt)(void))
+{
+    nested = sandbox;
+    nested_attempt = attempt;
+    return try(SANDBOX_PARENT, enter_and_attempt);
+}
+
 /* What nobody may, whatever else they do. */
 static void test_forbidden_to_all(void **state)
 {
@@ -147,6 +277,62 @@ static void test_forbidden_to_all(void **state)
     for (size_t i = 0; i < COUNT(all); i++)
         for (size_t j = 0; j < COUNT(attempts); j++)
             assert_int_equal(try(all[i], attempts[j]), KILLED);
+}
+
+/* In each role and in the parent, and in each role that begins as the parent's child. */
+static void test_forbidden_everywhere(void **state)
+{
+    static int (*const attempts[])(void) = {
+        run_program,       trace,        trace_parent,        look_into_another,
+        mount_something,   become_root,  become_somebody,     become_half_of_a_user,
+        take_groups,       write_code,   make_code,           make_namespace,
+        load_module,       load_program, reach_by_handle,     ask_keys,
+        listen_to_packets, set_up_ring,  use_kernels_ciphers, make_process_in_namespace};
+    (void)state;
+    for (size_t j = 0; j < COUNT(attempts); j++) {
+        assert_int_equal(try(SANDBOX_PARENT, attempts[j]), KILLED);
+        for (size_t i = 0; i < COUNT(all); i++) {
+            assert_int_equal(try(all[i], attempts[j]), KILLED);
+            assert_int_equal(try_nested(all[i], attempts[j]), KILLED);
+        }
+    }
+}
+
+static void test_parent(void **state)
+{
+    (void)state;
+    assert_int_equal(try(SANDBOX_PARENT, allocate_and_sort), 0);
+    assert_int_equal(try(SANDBOX_PARENT, make_process), 0);
+    assert_int_equal(try(SANDBOX_PARENT, map_code), 0); /* its children load libraries */
+    assert_int_equal(try(SANDBOX_PARENT, connect_out), 0);
+    assert_int_equal(try(SANDBOX_PARENT, bind_port), 0);
+    assert_int_equal(try(SANDBOX_PARENT, listen_to_all), ENOTSOCK);
+    assert_int_equal(try(SANDBOX_PARENT, read_passwords), 0);
+    assert_int_equal(try(SANDBOX_PARENT, use_folder), 0);
+    assert_int_equal(try(SANDBOX_PARENT, write_elsewhere), EACCES);
+    assert_int_equal(try(SANDBOX_PARENT, become_a_role), geteuid() == 0 ? 0 : EPERM);
+    /* Wider than any of them, and each of them is as narrow in it as alone. */
+    for (size_t i = 0; i < COUNT(all); i++)
+        assert_int_equal(try_nested(all[i], allocate_and_sort), 0);
+    assert_int_equal(try_nested(SANDBOX_REGISTRY, use_folder), 0);
+    assert_int_equal(try_nested(SANDBOX_REGISTRY, read_passwords), EACCES);
+    assert_int_equal(try_nested(SANDBOX_WORKER, read_passwords), ENOENT);
+    assert_int_equal(try_nested(SANDBOX_WORKER, become_a_role), KILLED);
+    assert_int_equal(try_nested(SANDBOX_SIGNER, connect_out), KILLED);
+}
+
+/* Where the kernel's Landlock knows ports and signals: no role takes a port or ends another. */
+static void test_ports_and_signals(void **state)
+{
+    bool weak = sandbox_weakness() != NULL;
+    (void)state;
+    if (weak)
+        skip();
+    assert_int_equal(try(SANDBOX_WORKER, bind_port), EACCES);
+    assert_int_equal(try(SANDBOX_REGISTRY, bind_port), EACCES);
+    assert_int_equal(try(SANDBOX_SIGNER, bind_port), KILLED);
+    assert_int_equal(try(SANDBOX_WORKER, end_another), KILLED);
+    assert_int_equal(try(SANDBOX_REGISTRY, end_another), KILLED);
 }
 
 static void test_allowed_to_all(void **state)
@@ -249,11 +435,10 @@ static void test_weakness_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forbidden_to_all),
-        cmocka_unit_test(test_allowed_to_all),
-        cmocka_unit_test(test_network),
-        cmocka_unit_test(test_processes),
-        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_forbidden_to_all), cmocka_unit_test(test_forbidden_everywhere),
+        cmocka_unit_test(test_parent),           cmocka_unit_test(test_ports_and_signals),
+        cmocka_unit_test(test_allowed_to_all),   cmocka_unit_test(test_network),
+        cmocka_unit_test(test_processes),        cmocka_unit_test(test_files),
         cmocka_unit_test(test_confined),
     };
     const struct CMUnitTest sanitized[] = {cmocka_unit_test(test_weakness_is_told)};
