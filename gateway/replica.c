@@ -51,7 +51,8 @@ struct replica {
     uint64_t number, numbers; /* the next incident number, and how many there are from it on */
     uint64_t next_number, next_numbers;
     bool asked_for_numbers;
-    int64_t signed_at; /* the last sign that was sent, and of what */
+    bool numbers_are_old; /* another registry gave them */
+    int64_t signed_at;    /* the last sign that was sent, and of what */
     struct message_sign last_sign;
     struct message_sign unsent[UNSENT_SIGNS]; /* while there was no registry, each call once */
     size_t unsent_count;
@@ -266,7 +267,11 @@ static void end_snapshot(struct replica *replica)
 static void take_numbers(struct replica *replica, const struct message_numbers *message)
 {
     replica->asked_for_numbers = false;
-    if (replica->numbers == 0) {
+    /* A registry knows the numbers that it gave itself: it may have another state folder. */
+    if (replica->numbers_are_old)
+        replica->next_numbers = 0;
+    if (replica->numbers == 0 || replica->numbers_are_old) {
+        replica->numbers_are_old = false;
         replica->number = message->first;
         replica->numbers = message->count;
     } else {
@@ -379,6 +384,7 @@ void replica_set_registry(struct replica *replica, struct link *registry)
     replica->signed_at = 0;
     if (registry == NULL)
         return;
+    replica->numbers_are_old = true;
     /* The snapshot that follows is the truth about releases; until it is whole the old ones stand.
      */
     replica->in_snapshot = true;

@@ -443,6 +443,25 @@ static void test_numbers_without_registry(void **state)
     assert_int_equal(fixture->messages[0].type, MESSAGE_NUMBERS_LOW);
 }
 
+/* A registry takes only numbers of its own: those of the last one serve until it has given some. */
+static void test_numbers_of_another_registry(void **state)
+{
+    struct fixture *fixture = *state;
+
+    registry_comes(fixture);
+    tell(fixture, MESSAGE_NUMBERS, &(struct message_numbers){1000, 100});
+    tell(fixture, MESSAGE_NUMBERS, &(struct message_numbers){2000, 100});
+    assert_int_equal(replica_incident(fixture->replica), 1000);
+    registry_goes(fixture);
+    assert_int_equal(replica_incident(fixture->replica), 1001);
+    registry_comes(fixture);
+    assert_int_equal(replica_incident(fixture->replica), 1002);
+    tell(fixture, MESSAGE_NUMBERS, &(struct message_numbers){1, 100});
+    for (uint64_t i = 1; i <= 100; i++)
+        assert_int_equal(replica_incident(fixture->replica), i);
+    assert_int_equal(replica_incident(fixture->replica), 0);
+}
+
 /* --- records --- */
 
 /* Returns the size of the packed record. */
@@ -709,6 +728,7 @@ int main(void)
         TEST(test_sign_with_long_texts),
         TEST(test_numbers),
         TEST(test_numbers_without_registry),
+        TEST(test_numbers_of_another_registry),
         TEST(test_records_pass),
         TEST(test_records_wait),
         TEST(test_records_are_bounded),
