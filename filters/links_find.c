@@ -428,7 +428,7 @@ static size_t read_left(const struct find *find, size_t dot)
     character_decode(part(find, last, start), &character);
     if (start < dot && character >= 0x530)
         return start;
-    while (((uint8_t)find->text[wide] & 0xc0u) == 0x80u && wide < start)
+    while (wide < start && ((uint8_t)find->text[wide] & 0xc0u) == 0x80u)
         wide++;
     return wide;
 }

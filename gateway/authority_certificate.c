@@ -55,7 +55,7 @@ static int organisation_size(const char *clinic)
     int characters = 0;
     size_t i = 0;
 
-    for (; clinic[i] && i < ORGANISATION_LIMIT * 4 + 1; i++)
+    for (; i < ORGANISATION_LIMIT * 4 + 1 && clinic[i]; i++)
         if (((unsigned char)clinic[i] & 0xc0) != 0x80 && ++characters > ORGANISATION_LIMIT)
             break;
     return (int)i;
