@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/custody.h"
 #include "gateway/log.h"
 #include "gateway/process.h"
 
@@ -76,6 +77,7 @@ int main(int argc, char **argv)
         return 2;
     }
     log_init("parent");
+    custody_prepare();
     if (!options.foreground)
         options.told = go_into_background();
     return parent_run(&options);

@@ -17,6 +17,7 @@
 
 #include "filters/memory.h"
 #include "gateway/certificate.h"
+#include "gateway/custody.h"
 #include "gateway/log.h"
 #include "gateway/process.h"
 
@@ -63,6 +64,7 @@ static bool make_greeting(struct signer *signer)
 static void signer_free(struct signer *signer)
 {
     issuer_free(signer->issuer);
+    custody_end();
     if (signer->greeting)
         OPENSSL_cleanse(signer->greeting, signer->greeting_size);
     free(signer->greeting);
@@ -87,6 +89,10 @@ static int signer_prepare(struct child *child)
     char error[512];
 
     limit_resources();
+    if (!custody_begin()) {
+        free(signer);
+        return -1;
+    }
     LIST_INIT(&signer->peers);
     signer->configuration = configuration;
     signer->issuer =

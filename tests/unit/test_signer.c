@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include <openssl/x509v3.h>
 
 #include "gateway/authority.h"
+#include "filters/hostname.h"
 #include "gateway/certificate.h"
 #include "gateway/chain.h"
 #include "gateway/process.h"
@@ -25,6 +27,12 @@
 
 #define HOUR 3600
 #define DAY  86400
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HOSTILE_REQUESTS 10000u
+#else
+#define HOSTILE_REQUESTS 100000u
+#endif
 
 static char folder[] = "/tmp/sekisho-test-signer.XXXXXX";
 static char certificate_path[64], key_path[64];
@@ -232,6 +240,126 @@ static void test_endless_name(void **state)
     assert_int_equal(fixture->workers[0].messages, before + 1); /* the end, and no answer */
 }
 
+/* --- 100000 requests of a worker that was taken over --- */
+
+static uint32_t next_random(uint64_t *seed)
+{
+    *seed ^= *seed << 13; /* xorshift64: the same requests every time */
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return (uint32_t)(*seed >> 32);
+}
+
+/* A question that may be right, nearly right, or noise. */
+static void make_question(uint64_t *seed, uint64_t id, struct message_leaf *question)
+{
+    static const char *const names[] = {"www.example.jp", "192.0.2.7", "2001:db8::1",
+                                        "*.example.jp",   "a,DNS:b",   "xn--wgv71a119e.jp"};
+    static const int64_t ends[] = {0, 1, -1, INT64_MAX, INT64_MIN, 253402300800};
+    uint32_t how = next_random(seed);
+    size_t length;
+
+    memset(question, 0, sizeof(*question));
+    question->id = id;
+    question->not_after =
+        how & 1 ? (int64_t)time(NULL) + (int64_t)(next_random(seed) % (400 * DAY)) - DAY
+                : ends[next_random(seed) % 6];
+    strcpy(question->name, names[next_random(seed) % 6]);
+    length = strlen(question->name);
+    if ((how & 14) == 0) /* noise to the end, not always ended */
+        for (size_t i = 0; i < sizeof(question->name); i++)
+            question->name[i] = (char)next_random(seed);
+    for (uint32_t i = 0; (how & 2) && i < next_random(seed) % 4; i++)
+        question->name[next_random(seed) % (length + 2)] = (char)next_random(seed);
+    if ((how & 48) == 48) { /* long, of labels of any length */
+        memset(question->name, 'a', sizeof(question->name) - 1);
+        for (size_t i = 0; i < sizeof(question->name) - 1; i += 1 + next_random(seed) % 80)
+            question->name[i] = '.';
+    }
+}
+
+/* What was signed is the one name that was asked for, for a day at most, and can sign nothing. */
+static void check_leaf(const struct message_leaf *question, X509 *leaf)
+{
+    int64_t now = (int64_t)time(NULL), end = chain_time(X509_get0_notAfter(leaf));
+    GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+
+    assert_true(end > now && end <= now + DAY + 5);
+    assert_true(question->not_after == 0 || end <= question->not_after);
+    assert_int_equal(X509_check_ca(leaf), 0);
+    assert_int_equal(X509_get_key_usage(leaf), KU_DIGITAL_SIGNATURE);
+    assert_int_equal(X509_NAME_entry_count(X509_get_subject_name(leaf)), 0);
+    assert_int_equal(sk_GENERAL_NAME_num(names), 1);
+    const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, 0);
+    char host[HOST_TEXT];
+    uint8_t address[16];
+    assert_true(host_normalise(span_of(question->name), host));
+    if (name->type == GEN_DNS) { /* to the letter, and of letters that a name may have */
+        const ASN1_STRING *text = name->d.dNSName;
+        assert_int_equal(ASN1_STRING_length(text), strlen(host));
+        assert_memory_equal(ASN1_STRING_get0_data(text), host, strlen(host));
+        assert_int_equal(strspn(host, "abcdefghijklmnopqrstuvwxyz0123456789-_."), strlen(host));
+    } else {
+        assert_int_equal(inet_pton(strchr(host, ':') ? AF_INET6 : AF_INET, host, address), 1);
+        assert_memory_equal(ASN1_STRING_get0_data(name->d.iPAddress), address,
+                            (size_t)ASN1_STRING_length(name->d.iPAddress));
+    }
+    assert_null(strchr(question->name, '*'));
+    GENERAL_NAMES_free(names);
+}
+
+static void test_hostile_requests(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker *worker = &fixture->workers[0];
+    EVP_PKEY *key = greeted(worker);
+    uint64_t seed = UINT64_C(0x5e4154a0);
+    unsigned signed_ones = 0, refused = 0, cut_off = 0;
+
+    for (uint64_t i = 1; i <= HOSTILE_REQUESTS; i++) {
+        struct message_leaf question;
+        size_t size = sizeof(question);
+        enum message_type type = MESSAGE_LEAF;
+
+        make_question(&seed, i, &question);
+        if (next_random(&seed) % 16 == 0) { /* of the wrong length, or of another type */
+            type = (enum message_type)(next_random(&seed) % (MESSAGE_COUNT + 3));
+            size = next_random(&seed) % (sizeof(question) + 1);
+        }
+        worker->messages = 0;
+        packet_send(worker->fd, type, &question, size);
+        event_base_loop(fixture->child.base, EVLOOP_NONBLOCK);
+        for (int turn = 0; turn < 5 && worker->messages == 0; turn++)
+            event_base_loop(fixture->child.base, EVLOOP_NONBLOCK);
+        if (worker->closed) {
+            cut_off++;
+            memset(worker, 0, sizeof(*worker));
+            connect_worker(fixture, 0);
+            continue;
+        }
+        X509 *leaf = answered(worker, i);
+        if (leaf == NULL) {
+            refused++;
+            assert_int_equal(worker->size, 8);
+            continue;
+        }
+        signed_ones++;
+        check_leaf(&question, leaf);
+        assert_int_equal(X509_check_private_key(leaf, key), 1);
+        X509_free(leaf);
+    }
+    print_message("%u requests: %u signed, %u refused, %u cut off\n", HOSTILE_REQUESTS, signed_ones,
+                  refused, cut_off);
+    assert_true(signed_ones > HOSTILE_REQUESTS / 20 && refused > HOSTILE_REQUESTS / 4);
+    assert_true(cut_off > HOSTILE_REQUESTS / 50);
+    /* And it serves on. */
+    ask(fixture, 1, 9, "www.example.jp", (int64_t)time(NULL) + DAY);
+    X509 *leaf = answered(&fixture->workers[1], 9);
+    assert_non_null(leaf);
+    X509_free(leaf);
+    EVP_PKEY_free(key);
+}
+
 /* One that says anything else is cut off; its neighbour is served on. */
 static void test_wrong_message(void **state)
 {
@@ -263,6 +391,20 @@ static void test_start_protects_the_key(void **state)
     assert_int_equal(ready, 1);
     assert_int_equal(getrlimit(RLIMIT_CORE, &core), 0);
     assert_int_equal(core.rlim_max, 0);
+}
+
+/* The key is in the locked memory while there is a signer, and no longer. */
+static void test_custody(void **state)
+{
+    struct child child = {.role = ROLE_SIGNER, .configuration = &configuration};
+
+    (void)state;
+    assert_false(CRYPTO_secure_malloc_initialized());
+    assert_int_equal(signer_operations.prepare(&child), 0);
+    assert_true(CRYPTO_secure_malloc_initialized());
+    assert_true(CRYPTO_secure_used() >= 32); /* the number of a key of P-256 */
+    signer_operations.stop(&child);
+    assert_false(CRYPTO_secure_malloc_initialized());
 }
 
 static void drain(evutil_socket_t fd, short what, void *argument)
@@ -334,9 +476,11 @@ int main(void)
         SIGNER_TEST(test_leaf),
         SIGNER_TEST(test_refusals),
         SIGNER_TEST(test_endless_name),
+        SIGNER_TEST(test_hostile_requests),
         SIGNER_TEST(test_wrong_message),
         SIGNER_TEST(test_start_protects_the_key),
         SIGNER_TEST(test_drain_ends_the_loop),
+        cmocka_unit_test(test_custody),
         cmocka_unit_test(test_unusable_key),
     };
 
