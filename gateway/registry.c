@@ -229,8 +229,10 @@ static void on_message(struct child *child, enum message_type type, const void *
 
     switch (type) {
     case MESSAGE_RECORD:
-        if (record_unpack(payload, size, &record))
+        if (record_unpack(payload, size, &record)) {
+            registry_complete_record(registry, &record);
             registry_write(registry, &record);
+        }
         break;
     case MESSAGE_STATUS:
         take_status(registry, payload, size);

@@ -133,6 +133,8 @@ void registry_name_scope(const struct registry *registry, const struct registry_
 
 /* The kernel sees a call of a client. False when the message makes no sense. */
 bool registry_take_media(struct registry *registry, const struct message_media *message);
+/* Adds to what the parent tells of a call the client's room, and whose network the peer is in. */
+void registry_complete_record(struct registry *registry, struct record *record);
 /* What the parent says of the kernel, with what is known here of it; NULL when it is no JSON. */
 json_t *registry_read_kernel(struct registry *registry, struct span text);
 

@@ -38,16 +38,47 @@ static void add_room(struct registry *registry, json_t *call)
         json_object_set_new(call, "room", control_text(span_of(room->name)));
 }
 
-static void add_network(const struct registry *registry, json_t *peer)
+/* Nothing is known of what is no address. */
+static struct network_facts look_up(const struct registry *registry, struct span text)
 {
-    const char *text = json_string_value(json_object_get(peer, "address"));
     struct network_facts facts = {.asn = 0};
     struct address address;
 
-    if (text == NULL || !address_parse(span_of(text), &address))
+    if (address_parse(text, &address)) {
+        networks_look_up(registry->asn_database, &address, &facts);
+        networks_look_up(registry->country_database, &address, &facts);
+    }
+    return facts;
+}
+
+void registry_complete_record(struct registry *registry, struct record *record)
+{
+    struct network_facts facts = look_up(registry, record_get(record, RECORD_DST));
+    struct span address = record_get(record, RECORD_CLIENT);
+    char text[ADDRESS_TEXT];
+    struct registry_client client;
+
+    if (facts.asn != 0)
+        record_set_number(record, RECORD_ASN, facts.asn);
+    if (facts.country[0] != '\0')
+        record_set_text(record, RECORD_COUNTRY, facts.country);
+    if (address.size == 0 || address.size >= sizeof(text))
         return;
-    networks_look_up(registry->asn_database, &address, &facts);
-    networks_look_up(registry->country_database, &address, &facts);
+    memcpy(text, address.data, address.size);
+    text[address.size] = '\0';
+    const struct room *room =
+        registry_find_client(registry, text, &client) ? registry_room(registry, &client) : NULL;
+    if (room != NULL)
+        record_set_text(record, RECORD_ROOM, room->name);
+}
+
+static void add_network(const struct registry *registry, json_t *peer)
+{
+    const char *text = json_string_value(json_object_get(peer, "address"));
+
+    if (text == NULL)
+        return;
+    struct network_facts facts = look_up(registry, span_of(text));
     if (facts.asn != 0)
         json_object_set_new(peer, "asn", json_integer((json_int_t)facts.asn));
     if (facts.country[0] != '\0')

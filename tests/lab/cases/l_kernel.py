@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 
+from cases.m_names import networks
 from case import call, case, check, equal, reached
 from echo import Echo, Stream, attempt, forged_datagram
 from gateway import ROOM, SERVICES
@@ -515,6 +516,10 @@ def media_is_the_sign_of_a_call(lab):
 
 @case(services=PEERS, seconds=60)
 def a_peer_outside_is_told(lab):
+    lab.gateway.configure({"network": networks(lab, *("%s/%d 64500 RU" % (ELSEWHERE[f], (32, 128)[f])
+                                                      for f in (0, 1))),
+                           'room "ward"': {"clients": [CLIENTS["phone"][2]]}}, PEERS)
+    equal(lab.gateway.reload()[0], 0)
     with echoes(lab, (ELSEWHERE, 40000), (MEDIA, 40000)):
         call(lab)
         for family in (0, 1):
@@ -524,7 +529,8 @@ def a_peer_outside_is_told(lab):
                         sock.send(STUN)
                         equal(sock.recv(2048), STUN)
             lab.collector.wait(10, event="call-peer", client=CLIENTS["phone"][family],
-                               dst=ELSEWHERE[family], service="lab")
+                               dst=ELSEWHERE[family], service="lab", room="ward", asn="64500",
+                               country="RU")
         told = {(p["address"], p["outside"]) for c in calls(lab) for p in c["peers"]}
         equal(told, {(ELSEWHERE[0], True), (ELSEWHERE[1], True), (MEDIA[0], False), (MEDIA[1], False)})
 
