@@ -206,9 +206,12 @@ static size_t put_encoded_word(struct name *name, struct span text)
     return start + size + 2;
 }
 
-/* filename=: encoded words and percent escapes, for Chromium undoes both. */
+/* filename=: encoded words and percent escapes, for Chromium undoes both. Single quotes around it
+ * are no quotes in HTTP, but to some clients they are. */
 static void put_plain(struct name *name, struct span text)
 {
+    if (text.size > 2 && text.data[0] == '\'' && text.data[text.size - 1] == '\'')
+        text = span_first(span_from(text, 1), text.size - 2);
     while (text.size > 0) {
         size_t word = put_encoded_word(name, text), next;
         if (word > 0) {
@@ -397,19 +400,23 @@ static void read_parameters(struct span rest, struct disposition *disposition, s
 
 /*
  * Anything but inline is an attachment (RFC 6266 section 4.2); a field without a type, which begins
- * with a parameter, is taken as inline by all browsers.
+ * with a parameter, is taken as inline by all browsers. Where the type ends is not the same for
+ * all: for Firefox at a space too.
  */
 static void read_disposition(struct span value, struct disposition *disposition, struct name *name,
                              bool *attachment)
 {
-    size_t end = span_index(value, ';');
-    struct span type = span_trim(span_first(value, end));
+    struct span type = span_trim(value);
+    size_t end = 0;
 
-    if (span_index(type, '=') < type.size)
+    while (end < type.size && memchr(" \t;,=", type.data[end], 5) == NULL)
+        end++;
+    type = span_first(type, end);
+    if (span_starts_nocase(type, SPAN("filename")) || span_starts_nocase(type, SPAN("name")))
         end = 0;
     else if (type.size > 0 && !span_equal_nocase(type, SPAN("inline")))
         *attachment = true;
-    read_parameters(span_from(value, end), disposition, name);
+    read_parameters(span_from(span_trim(value), end), disposition, name);
 }
 
 /* The last segment of the path, without the query. */

@@ -433,8 +433,24 @@ static bool find_type(struct span name, const struct named_type *rows, size_t co
     return true;
 }
 
+/* "{8-4-4-4-12}": Windows shows such a file without it, and opens it with the class of that number.
+ */
+static bool is_class_number(struct span extension)
+{
+    static const char form[] = "{________-____-____-____-____________}";
+
+    for (size_t i = 0; i < extension.size && extension.size == sizeof(form) - 1; i++)
+        if (form[i] == '_' ? ascii_digit(extension.data[i], 16) < 0 : extension.data[i] != form[i])
+            return false;
+    return extension.size == sizeof(form) - 1;
+}
+
 bool sniff_extension(struct span extension, struct file_facts *facts)
 {
+    if (is_class_number(extension)) {
+        file_type_describe(TYPE_SHORTCUT, facts);
+        return true;
+    }
     return find_type(extension, extensions, sizeof(extensions) / sizeof(*extensions), facts);
 }
 
@@ -455,9 +471,9 @@ bool sniff_is_rendered(struct span media_type)
 {
     static const char *const starts[] = {"text/", "image/", "audio/", "video/"};
     static const char *const ends[] = {"+xml", "+json", "/json", "/xml"};
-    static const char *const others[] = {"application/pdf",        "application/javascript",
+    static const char *const others[] = {"application/pdf", "application/javascript",
                                          "application/ecmascript", "application/x-javascript",
-                                         "application/ogg",        "multipart/x-mixed-replace"};
+                                         "application/ogg"};
     static const char *const saved[] = {"text/calendar",  "text/csv",
                                         "text/x-csv",     "text/vcard",
                                         "text/x-vcard",   "text/rtf",
@@ -468,6 +484,8 @@ bool sniff_is_rendered(struct span media_type)
                                         "image/vnd.dwg",  "image/vnd.dxf"};
     struct span essence = essence_of(media_type);
 
+    if (span_index(essence, ',') < essence.size)
+        return false; /* two types in one field: browsers differ in which they take */
     for (size_t i = 0; i < sizeof(saved) / sizeof(*saved); i++)
         if (span_equal_nocase(essence, span_of(saved[i])))
             return false;

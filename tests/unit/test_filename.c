@@ -52,6 +52,14 @@ static const struct {
     {TEXT("attachment; filename=a%2eexe"), "a.exe", true},
     {TEXT("attachment; filename=100%.txt"), "100%.txt", true},
     {TEXT("attachment; filename=a%zz%4"), "a%zz%4", true},
+    {TEXT("attachment; filename='evil.exe'"), "evil.exe", true},
+    {TEXT("attachment; filename='"), "'", true},
+    /* where the type ends, browsers differ */
+    {TEXT("attachment filename=evil.exe"), "evil.exe", true},
+    {TEXT("attachment, x; filename=evil.exe"), "evil.exe", true},
+    {TEXT("inline filename=evil.exe"), "evil.exe", false},
+    {TEXT("attachment=x; filename=evil.exe"), "evil.exe", true},
+    {TEXT("\tattachment\t;filename=evil.exe"), "evil.exe", true},
     /* filename* before filename, whatever their order; when it is none, the other */
     {TEXT("attachment; filename*=UTF-8''%e5%9b%b3.pdf; filename=x.pdf"), "\xe5\x9b\xb3.pdf", true},
     {TEXT("attachment; filename=x.pdf; filename*=utf-8'ja'%e5%9b%b3.pdf"), "\xe5\x9b\xb3.pdf",

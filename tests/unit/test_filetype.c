@@ -34,6 +34,7 @@ static void test_extensions(void **state)
         "library-ms search-ms scf theme udl rdp msc sct wsc diagcab application "
         "appref-ms efi udf wim squashfs tmp local manifest partial",
         FILE_DANGEROUS);
+    check_extensions("{20D04FE0-3AEA-1069-A2D8-08002B30309D}", FILE_DANGEROUS);
     check_extensions("zip 7z rar r00 r29 gz tgz bz2 xz zst tar lzh LHA cab cpio arj ace uue hqx",
                      FILE_ARCHIVE);
     check_extensions("pdf docx xlsx pptx odt ods rtf csv ics svg dcm epub vsdx ps", FILE_DOCUMENT);
@@ -45,8 +46,19 @@ static void test_extensions(void **state)
 /* The first and the last rows of the sorted tables, and what is in neither. */
 static void test_unknown(void **state)
 {
-    static const char *const bad[] = {"",     "aspx", "asp",  "php",  "action", "exe ",
-                                      " exe", ".exe", "exee", "zzzz", "\xff"};
+    static const char *const bad[] = {"",
+                                      "aspx",
+                                      "asp",
+                                      "php",
+                                      "action",
+                                      "exe ",
+                                      " exe",
+                                      ".exe",
+                                      "{20D04FE0-3AEA-1069-A2D8-08002B30309}",
+                                      "{20D04FE0-3AEA-1069-A2D8-08002B30309D)",
+                                      "exee",
+                                      "zzzz",
+                                      "\xff"};
     struct file_facts facts;
     char longest[200];
 
@@ -154,6 +166,8 @@ static void test_rendered(void **state)
                                         "application/x-msdownload",
                                         "text",
                                         "application/msword",
+                                        "text/html, application/octet-stream",
+                                        "multipart/x-mixed-replace; boundary=x",
                                         "text/csv",
                                         "text/calendar",
                                         "image/tiff",
