@@ -86,6 +86,7 @@ static const struct signature signatures[] = {
     WORDS(SETTINGS, "Windows Registry Editor"),
     LOOK(section, FLAG_WHITE, 0, "["),
     LOOK(der, 0, 0, "0"),
+    LOOK(binary_plist, 0, 0, "bplist"),
     LOOK(rtf, 0, 0, "{\\rt"),
     /* disk images */
     S(ISO, 0, 32769, "CD001"),

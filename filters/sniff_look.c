@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "filters/ascii.h"
+
 static bool has_bytes(const struct prefix *prefix, size_t offset, const void *bytes, size_t size)
 {
     return offset <= prefix->size && size <= prefix->size - offset &&
@@ -61,6 +63,22 @@ static bool holds_wide(const struct prefix *prefix, const char *text)
     return holds_bytes(prefix, wide, size);
 }
 
+/* The same in any case; `text` is in lower case and begins with what has none. */
+static bool holds_wide_nocase(const struct prefix *prefix, const char *text)
+{
+    size_t length = strlen(text);
+
+    for (size_t at = 0; at + 2 * length <= prefix->size; at++) {
+        size_t i = 0;
+        while (i < length && prefix->data[at + 2 * i + 1] == 0 &&
+               ascii_lower((char)prefix->data[at + 2 * i]) == text[i])
+            i++;
+        if (i == length)
+            return true;
+    }
+    return false;
+}
+
 enum file_type look_mz(const struct prefix *prefix)
 {
     size_t header;
@@ -103,7 +121,8 @@ enum file_type look_ole2(const struct prefix *prefix)
 /* An embedded object is how an RTF carries a program or an exploit. */
 enum file_type look_rtf(const struct prefix *prefix)
 {
-    static const char *const words[] = {"\\objdata", "\\objupdate", "\\objocx", "\\objhtml"};
+    static const char *const words[] = {"\\object", "\\objdata", "\\objupdate", "\\objocx",
+                                        "\\objhtml"};
 
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
         if (look_contains(prefix, 0, words[i]))
@@ -220,6 +239,12 @@ static enum file_type look_plist(const struct prefix *prefix)
     return look_contains(prefix, 0, "<key>URL</key>") ? TYPE_SHORTCUT : TYPE_XML;
 }
 
+/* Apple's binary form of the same, which names its keys in ASCII. */
+enum file_type look_binary_plist(const struct prefix *prefix)
+{
+    return holds_bytes(prefix, "PayloadType", 11) ? TYPE_MOBILECONFIG : TYPE_NONE;
+}
+
 /* Office's XML formats, which may carry macros as base64. */
 static enum file_type look_office_xml(const struct prefix *prefix)
 {
@@ -289,11 +314,11 @@ enum file_type look_wide(const struct prefix *prefix)
 {
     if (holds_wide(prefix, "Windows Registry Editor"))
         return TYPE_SETTINGS;
-    if (holds_wide(prefix, "[InternetShortcut]"))
+    if (holds_wide_nocase(prefix, "[internetshortcut]"))
         return TYPE_SHORTCUT;
-    if (holds_wide(prefix, "<hta:application") || holds_wide(prefix, "<HTA:APPLICATION"))
+    if (holds_wide_nocase(prefix, "<hta:application"))
         return TYPE_HTA;
-    return TYPE_TEXT;
+    return holds_wide(prefix, "<key>Payload") ? TYPE_MOBILECONFIG : TYPE_TEXT;
 }
 
 /*

@@ -30,17 +30,18 @@ enum file_type look_zip(const struct prefix *prefix);      /* OOXML, ODF, JAR, A
 enum file_type look_rtf(const struct prefix *prefix);      /* with objects or without */
 enum file_type look_swf(const struct prefix *prefix);
 enum file_type look_lzh(const struct prefix *prefix);
-enum file_type look_boot(const struct prefix *prefix);      /* the boot sector of a disk image */
-enum file_type look_der(const struct prefix *prefix);       /* a signed mobileconfig */
-enum file_type look_html(const struct prefix *prefix);      /* html or hta */
-enum file_type look_xml(const struct prefix *prefix);       /* by the root element */
-enum file_type look_skippable(const struct prefix *prefix); /* a frame in front of zstd or lz4 */
-enum file_type look_tar(const struct prefix *prefix);       /* tar before POSIX: only a checksum */
-enum file_type look_section(const struct prefix *prefix);   /* .url and .desktop files */
-enum file_type look_wide(const struct prefix *prefix);      /* UTF-16 with a mark */
-enum file_type look_box(const struct prefix *prefix);       /* MP4 and its relatives */
-enum file_type look_ebml(const struct prefix *prefix);      /* WebM, Matroska */
-enum file_type look_frames(const struct prefix *prefix);    /* MP3 and AAC without a tag */
-enum file_type look_packets(const struct prefix *prefix);   /* MPEG transport stream */
+enum file_type look_boot(const struct prefix *prefix);         /* the boot sector of a disk image */
+enum file_type look_der(const struct prefix *prefix);          /* a signed mobileconfig */
+enum file_type look_binary_plist(const struct prefix *prefix); /* an unsigned one */
+enum file_type look_html(const struct prefix *prefix);         /* html or hta */
+enum file_type look_xml(const struct prefix *prefix);          /* by the root element */
+enum file_type look_skippable(const struct prefix *prefix);    /* a frame in front of zstd or lz4 */
+enum file_type look_tar(const struct prefix *prefix);     /* tar before POSIX: only a checksum */
+enum file_type look_section(const struct prefix *prefix); /* .url and .desktop files */
+enum file_type look_wide(const struct prefix *prefix);    /* UTF-16 with a mark */
+enum file_type look_box(const struct prefix *prefix);     /* MP4 and its relatives */
+enum file_type look_ebml(const struct prefix *prefix);    /* WebM, Matroska */
+enum file_type look_frames(const struct prefix *prefix);  /* MP3 and AAC without a tag */
+enum file_type look_packets(const struct prefix *prefix); /* MPEG transport stream */
 
 #endif

@@ -36,6 +36,7 @@ static const struct {
     {"vbaProject.bin", AT_END, MARK_MACRO},
     {"vbaData.xml", AT_END, MARK_MACRO},
     {"xl/macrosheets/", AT_START, MARK_MACRO},
+    {"xl/workbook.bin", WHOLE, MARK_MACRO}, /* the binary workbook, with or without them */
     {"xl/intlmacrosheets/", AT_START, MARK_MACRO},
     {"word/activeX/", AT_START, MARK_MACRO},
     {"xl/activeX/", AT_START, MARK_MACRO},
