@@ -15,6 +15,11 @@ static inline bool ascii_is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
+static inline bool ascii_is_alphanumeric(char byte)
+{
+    return ascii_is_digit(byte) || (ascii_lower(byte) >= 'a' && ascii_lower(byte) <= 'z');
+}
+
 /* What the digit stands for in the base, at most 16, of either case; -1 when it is none. */
 static inline int ascii_digit(char byte, int base)
 {

@@ -95,6 +95,9 @@
     /* what runs, or makes something run */                                                        \
     X(PE, "pe", "application/vnd.microsoft.portable-executable", DANGEROUS)                        \
     X(DOS, "dos", "application/x-dosexec", DANGEROUS)                                              \
+    /* begins like a program, but one word of a text may, and an answer to a script often is one   \
+     */                                                                                            \
+    X(DOS_WORD, "dos-word", "application/x-dosexec", DANGEROUS)                                    \
     X(ELF, "elf", "application/x-elf", DANGEROUS)                                                  \
     X(MACH_O, "mach-o", "application/x-mach-binary", DANGEROUS)                                    \
     X(JAVA_CLASS, "java-class", "application/java-vm", DANGEROUS)                                  \

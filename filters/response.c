@@ -65,10 +65,11 @@ static struct span extension_of(struct span name)
     return (struct span){NULL, 0};
 }
 
-/* A script that a page loads is no file, but machine code is wherever it turns up. */
+/* A script that a page loads is no file, nor a word that it is given; but machine code is one
+ * wherever it turns up. */
 static bool is_page_code(const char *type)
 {
-    return strcmp(type, "script") == 0;
+    return strcmp(type, "script") == 0 || strcmp(type, "dos-word") == 0;
 }
 
 static bool is_saved_by_type(const struct response_judgement *judgement)
@@ -225,9 +226,10 @@ static bool is_for_script(const struct request *request)
 size_t filters_wanted_bytes(const struct request *request, const struct response *response,
                             const struct finding *finding)
 {
-    return is_part_of_page(finding) && !is_for_script(request)
-               ? filters_held_bytes(request, response, finding)
-               : SNIFF_BYTES_DOWNLOAD;
+    size_t held = filters_held_bytes(request, response, finding);
+    if (!is_part_of_page(finding) || is_for_script(request))
+        return SNIFF_BYTES_DOWNLOAD;
+    return held > SNIFF_BYTES ? held : SNIFF_BYTES;
 }
 
 /* Row 1. */

@@ -79,11 +79,28 @@ static bool holds_wide_nocase(const struct prefix *prefix, const char *text)
     return false;
 }
 
+#define DOS_HEADER 64 /* bytes */
+
+/* Base64, a token or the like: one of some thousand begins with "MZ", but no header of a program
+ * consists of such characters alone. */
+static bool is_word(const struct prefix *prefix)
+{
+    static const char marks[] = "+/=_-.~\r\n";
+
+    for (size_t i = 0; i < prefix->size && i < DOS_HEADER; i++)
+        if (!ascii_is_alphanumeric((char)prefix->data[i]) &&
+            memchr(marks, prefix->data[i], sizeof(marks) - 1) == NULL)
+            return false;
+    return prefix->whole || prefix->size >= DOS_HEADER;
+}
+
 enum file_type look_mz(const struct prefix *prefix)
 {
     size_t header;
 
-    if (prefix->size < 64)
+    if (is_word(prefix))
+        return TYPE_DOS_WORD;
+    if (prefix->size < DOS_HEADER)
         return TYPE_DOS;
     header = little_endian(prefix->data + 0x3c);
     return has_bytes(prefix, header, "PE\0", 4) ? TYPE_PE : TYPE_DOS;

@@ -213,12 +213,28 @@ static void list_add(struct http1_list *list, struct field field)
     list->items[list->count++] = field;
 }
 
+/* "Content_Length": the gateways of applications (CGI and its kin) take '_' for '-'. */
+static bool is_framing_in_disguise(struct span name)
+{
+    static const struct span names[] = {{"Content-Length", 14}, {"Transfer-Encoding", 17}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t dash = span_index(names[i], '-');
+        if (name.size == names[i].size && name.data[dash] == '_' &&
+            span_equal_nocase(span_first(name, dash), span_first(names[i], dash)) &&
+            span_equal_nocase(span_from(name, dash + 1), span_from(names[i], dash + 1)))
+            return true;
+    }
+    return false;
+}
+
 enum http1_error http1_take_field(struct http1 *parser, struct span line)
 {
     struct field field;
     enum http1_error error = http1_parse_field(line, &field);
     if (error != HTTP1_ERROR_NONE)
         return error;
+    if (is_framing_in_disguise(field.name))
+        return HTTP1_ERROR_FIELD_NAME;
     list_add(&parser->message.fields, field);
     for (size_t i = 0; i < sizeof(OBEYED) / sizeof(OBEYED[0]); i++)
         if (span_equal_nocase(field.name, OBEYED[i].name))

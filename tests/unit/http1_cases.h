@@ -154,6 +154,9 @@ static const struct bad BADS[] = {
     BAD(REQUEST, NUL, "~^"),
     BAD(REQUEST, NUL, "\x16\x03\x01\x02~^\x01"),
     BAD(RESPONSE, NUL, OK "A~^: b\r\n" E),
+    /* what the gateway of an application takes for a length */
+    BAD(REQUEST, FIELD_NAME, GH "content_LENGTH: 0\r\n~" E),
+    BAD(REQUEST, FIELD_NAME, GH "Transfer_Encoding: chunked\r\n~" E),
     /* request lines */
     BAD(REQUEST, METHOD, E E "~" GH E),
     BAD(REQUEST, METHOD, " GET / HTTP/1.1\r\n~" H E),

@@ -572,6 +572,30 @@ static void test_coded(void **state)
     }
 }
 
+/* A word that a script asks for is no program, but it is one for whoever opens it. */
+static void test_words(void **state)
+{
+    static const char token[] =
+        "MZ2Nsb3VkLmV4YW1wbGUvYXBpL3Rva2VuP2lkPTQyJnNlY3JldD1ub25lLW9mLW91cnM=";
+    static const struct answer answers[] = {
+        {"https://www.clinic.example/token", part, {"Content-Type: text/plain"}, SPAN(token), 0, 0},
+        {"https://www.clinic.example/token",
+         typed,
+         {"Content-Type: text/plain"},
+         SPAN(token),
+         0,
+         REASON_TYPE_MISMATCH},
+        {"https://www.clinic.example/a", saved, {BARE_TYPE}, SPAN(token), 0, REASON_DANGEROUS_FILE},
+        {"https://www.clinic.example/a",
+         part,
+         {"Content-Type: text/plain"},
+         SPAN("MZ no word"),
+         0,
+         REASON_TYPE_MISMATCH},
+    };
+    check(*state, answers, COUNT(answers));
+}
+
 static void test_released(void **state)
 {
     struct fixture *fixture = *state;
@@ -693,6 +717,7 @@ static void test_wanted_bytes(void **state)
         {part, {BARE_TYPE}, SNIFF_BYTES},
         {part, {BARE_TYPE, ATTACHMENT}, SNIFF_BYTES_DOWNLOAD},
         {picture, {"Content-Type: image/png"}, SNIFF_BYTES},
+        {picture, {"Content-Type: text/event-stream"}, 0},
         {part, {"Content-Type: text/event-stream; charset=utf-8"}, 0},
         {part, {"Content-Type: text/event-stream", ATTACHMENT}, SNIFF_BYTES_DOWNLOAD},
         {typed, {"Content-Type: text/event-stream"}, SNIFF_BYTES},
@@ -708,7 +733,7 @@ static void test_wanted_bytes(void **state)
         filters_judge_request(&fixture->policy, &fixture->standing, &request, &finding);
         assert_int_equal(filters_held_bytes(&request, &response, &finding), cases[i].held);
         assert_int_equal(filters_wanted_bytes(&request, &response, &finding),
-                         cases[i].request == picture ? cases[i].held : SNIFF_BYTES_DOWNLOAD);
+                         cases[i].request == picture ? SNIFF_BYTES : SNIFF_BYTES_DOWNLOAD);
     }
 }
 
@@ -727,6 +752,7 @@ int main(void)
         TEST(test_bodies_that_do_not_count),
         TEST(test_opaque),
         TEST(test_coded),
+        TEST(test_words),
         TEST(test_released),
         TEST(test_redirector_is_not_its_target),
         TEST(test_finding),

@@ -191,7 +191,9 @@ static const struct {
     {BYTES(ENTRY("\x08", "mimetype") "application/epub+zip"), "epub", FILE_DOCUMENT},
     {BYTES(ENTRY("\x08", "mimetype") "anything"), "zip", FILE_ARCHIVE},
     /* programs */
-    {BYTES("MZ"), "dos", FILE_DANGEROUS},
+    {BYTES("MZ"), "dos-word", FILE_DANGEROUS},
+    {BYTES("MZ8f3kQ1+/=_-.~\r\n"), "dos-word", FILE_DANGEROUS},
+    {BYTES("MZ8f3kQ1\x90"), "dos", FILE_DANGEROUS},
     {BYTES("MZ but not a PDF, whatever its name says"), "dos", FILE_DANGEROUS},
     {BYTES("MZ" Z16 Z16 Z16 Z4 Z4 "\0\0\x40\0\0\0PE\0\0"), "pe", FILE_DANGEROUS},
     {BYTES("MZ" Z16 Z16 Z16 Z4 Z4 "\0\0\x40\0\0\0NE\0\0"), "dos", FILE_DANGEROUS},
