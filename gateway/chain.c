@@ -181,6 +181,7 @@ static const struct {
     {CHAIN_LEAF | CHAIN_BETWEEN, check_issuer_name},
     {CHAIN_LEAF, check_end_entity},
     {CHAIN_LEAF, check_purpose},
+    {CHAIN_BETWEEN | CHAIN_ANCHOR, chain_check_distrust},
     {CHAIN_BETWEEN | CHAIN_ANCHOR, check_authority},
     {CHAIN_BETWEEN, check_authority_purpose},
     {CHAIN_ANCHOR, check_anchor_form},

@@ -6,7 +6,8 @@
  * signatures are right and that the last certificate is trusted was found out before.
  *
  * chain.c is the table of rules; the others are its parts: chain_extension.c (each extension by
- * itself), chain_key.c (keys and signatures), chain_name.c (names and constraints on them).
+ * itself), chain_key.c (keys and signatures), chain_name.c (names and constraints on them),
+ * chain_distrust.c (CAs that nobody trusts any more).
  */
 #ifndef GATEWAY_CHAIN_H
 #define GATEWAY_CHAIN_H
@@ -54,6 +55,7 @@ int64_t chain_time(const ASN1_TIME *time);
 enum certificate_verdict chain_check_extensions(const X509 *certificate,
                                                 enum chain_position position);
 enum certificate_verdict chain_check_key(X509 *certificate);
+enum certificate_verdict chain_check_distrust(X509 *authority);
 enum certificate_verdict chain_check_signature(X509 *certificate);
 enum certificate_verdict chain_check_names(X509 *certificate);
 enum certificate_verdict chain_check_host(X509 *leaf, const struct certificate_name *name);

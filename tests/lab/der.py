@@ -96,7 +96,8 @@ DIGESTS = {"md4": "1.2.840.113549.2.4", "md5": "1.2.840.113549.2.5", "sha1": "1.
 RSA_SIGNATURES = {"md4": "1.2.840.113549.1.1.3", "md5": "1.2.840.113549.1.1.4",
                   "sha1": "1.2.840.113549.1.1.5", "sha256": "1.2.840.113549.1.1.11",
                   "sha384": "1.2.840.113549.1.1.12"}
-EC_SIGNATURES = {"sha1": "1.2.840.10045.4.1", "sha256": "1.2.840.10045.4.3.2",
+EC_SIGNATURES = {"sha1": "1.2.840.10045.4.1", "sha224": "1.2.840.10045.4.3.1",
+                 "sha256": "1.2.840.10045.4.3.2",
                  "sha384": "1.2.840.10045.4.3.3"}
 
 
@@ -123,9 +124,16 @@ class Key:
         words = {"ec": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
                  "p384": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
                  "brainpool": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"],
+                 "secp256k1": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
+                 "explicit": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
+                              "-pkeyopt", "ec_param_enc:explicit"],
+                 "dsa": ["-paramfile", path + ".parameters"],
                  "ed25519": ["-algorithm", "ED25519"]}.get(
             kind, ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:%s" % kind])
         if make:
+            if kind == "dsa":
+                _openssl("genpkey", "-genparam", "-algorithm", "DSA", "-pkeyopt",
+                         "dsa_paramgen_bits:1024", "-out", path + ".parameters")
             _openssl("genpkey", *words, "-out", path)
             os.chmod(path, 0o600)
         self.public = _openssl("pkey", "-in", path, "-pubout", "-outform", "DER")

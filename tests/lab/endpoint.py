@@ -19,6 +19,11 @@ VERSION_NAMES = {number: text for text, number in VERSIONS.items()}
 _ALPN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_void_p),
                          ctypes.POINTER(ctypes.c_ubyte), ctypes.POINTER(ctypes.c_ubyte),
                          ctypes.c_uint, ctypes.c_void_p)
+_ADD = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint,
+                        ctypes.POINTER(ctypes.c_void_p), ctypes.POINTER(ctypes.c_size_t),
+                        ctypes.POINTER(ctypes.c_int), ctypes.c_void_p)
+_PARSE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_void_p,
+                          ctypes.c_size_t, ctypes.POINTER(ctypes.c_int), ctypes.c_void_p)
 _STATUS = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
 
 
@@ -148,6 +153,18 @@ class Context:
                 return 0
             at += 1 + len(name)
         return 2  # a fatal alert, as RFC 7301 section 3.2 has it
+
+    def add_extension(self, kind, content):
+        """The client's hello has this extension too."""
+        buffer = ctypes.create_string_buffer(content, len(content))
+
+        def add(_ssl_pointer, _kind, out, size, _alert, _argument):
+            out[0] = ctypes.addressof(buffer)
+            size[0] = len(content)
+            return 1
+        self._added = _ADD(add)
+        self._must(_ssl.SSL_CTX_add_client_custom_ext(self.pointer, kind, self._added, None, None,
+                                                      _PARSE(), None))
 
     def _identity(self, chain, key):
         self._must(_ssl.SSL_CTX_use_certificate_ASN1(self.pointer, len(chain[0]), chain[0]))
@@ -295,6 +312,11 @@ class Connection(Endpoint):
         except (ConnectionResetError, socket.timeout) as error:
             raise Refused(None, "reset" if isinstance(error, ConnectionResetError)
                           else "silence") from None
+
+    def first_flight(self):
+        """The ClientHello leaves; nothing is read."""
+        self.step(_ssl.SSL_do_handshake)
+        self._send(self.taken())
 
     def handshake(self):
         self.drive(_ssl.SSL_do_handshake)

@@ -147,6 +147,17 @@ def flip(position):
     return function
 
 
+END_OF_TIME = 253402300799  # 31 December 9999, one second before midnight
+
+
+def out_of_order(world):
+    stranger = world.new_root("Faults Stranger", trusted=False)
+    second = world.authority("Faults CA Second")
+    third = world.authority("Faults CA Third", second)
+    return [stranger.certificate, second.certificate, world.between.certificate,
+            third.certificate, world.root.certificate]
+
+
 def long_chain(world, host, count):
     above = world.root
     for number in range(count):
@@ -419,12 +430,93 @@ ROWS = [
     Row("X44", "CBC alone",
         lambda w, h: w.good(h, suites12=["ECDHE-ECDSA-AES128-SHA256"]), "tls", versions=TLS12,
         alert="alert 40 (handshake_failure)"),
+    Row("X45", "CA without a key usage",
+        lambda w, h: w.leaf(h, w.authority("Faults CA Of No Use", parts={"usage": None})),
+        "not-ca"),
+    Row("X46", "root that may not sign certificates",
+        lambda w, h: under_root(w, h, "Faults Root For Lists",
+                                parts={"usage": der.usage(SIGNS_LISTS)}), "not-ca"),
+    Row("X47", "root for signing code",
+        lambda w, h: under_root(w, h, "Faults Root For Code",
+                                parts={"for": der.purposes(CODE_SIGNING)}), "purpose"),
+    Row("X48", "nothing: a root whose own signature is of SHA-1",
+        lambda w, h: under_root(w, h, "Faults SHA-1 Root", kind=2048, with_digest="sha1"), None),
+    Row("X49", "root of RSA with 1024 bits",
+        lambda w, h: under_root(w, h, "Faults Short Root", kind=1024), "weak-key"),
+    Row("X50", "CA for clients alone",
+        lambda w, h: w.leaf(h, w.authority("Faults Client CA", parts={
+            "for": der.purposes("1.3.6.1.5.5.7.3.2")})), "purpose"),
+    Row("X51", "root with path length 0, and a CA below it",
+        lambda w, h: w.leaf(h, w.authority("Faults CA Below", w.new_root(
+            "Faults Last Root", parts={"basic": der.basic(True, 0)}))), "path-length"),
+    Row("X52", "two signature algorithms that differ", lambda w, h: raw(w, h, other_algorithm),
+        "algorithm", versions=TLS12),
+    Row("X53", "signature with SHA-224", lambda w, h: w.leaf(h, with_digest="sha224"),
+        "weak-signature"),
+    Row("X54", "nothing: Ed25519", lambda w, h: w.good(h, kind="ed25519"), None),
+    Row("X55", "nothing: P-384", lambda w, h: w.good(h, kind="p384"), None),
+    Row("X56", "nothing: no subject, and critical alternative names",
+        lambda w, h: w.leaf(h, subject=der.sequence(), parts={
+            "names": der.alternatives(h, critical=True)}), None),
+    Row("X57", "nothing: an unknown extension that is not critical",
+        extension_of(EXTRA, der.octets(b"?")), None),
+    Row("X58", "nothing: the name in capitals",
+        lambda w, h: w.leaf(h, parts={"names": der.alternatives(h.upper())}), None),
+    Row("X59", "alternative names that are no hosts",
+        extension_of("2.5.29.17", der.sequence(der.tlv(0x81, b"a@faults.example-clinic.jp"))),
+        "name"),
+    Row("X60", "nothing: valid until 9999", lambda w, h: w.leaf(h, end=END_OF_TIME - w.now), None),
+    Row("X61", "nothing: the chain out of order, with strangers in it",
+        lambda w, h: w.leaf(h, w.authority("Faults CA Third", w.authority("Faults CA Second")),
+                            sent=out_of_order(w)), None),
+    Row("X62", "nothing: a hundred CAs sent along",
+        lambda w, h: w.leaf(h, sent=[w.between.certificate] * 100), None),
+    Row("X63", "path length in a leaf",
+        as_it_is(extension_of("2.5.29.19", der.sequence(der.integer(0)))), "extension"),
+    Row("X64", "identifier of another CA's key",
+        lambda w, h: w.leaf(h, parts={"above": der.above_key(w.key("fake"))}), "untrusted"),
+    Row("X65", "empty alternative names", as_it_is(extension_of("2.5.29.17", der.sequence())),
+        "extension"),
+    Row("X66", "empty key usage", as_it_is(extension_of("2.5.29.15", der.bits(b""), True)),
+        "extension"),
+    Row("X67", "version 2", lambda w, h: w.leaf(h, version=2), "no-san"),
+    Row("X68", "key on secp256k1", lambda w, h: raw_kind(w, h, "secp256k1"), "weak-key",
+        versions=TLS12),
+    Row("X69", "key on a curve that is spelled out", lambda w, h: raw_kind(w, h, "explicit"),
+        "weak-key", versions=TLS12),
+    Row("X70", "DSA key", lambda w, h: raw_kind(w, h, "dsa"), "weak-key", versions=TLS12),
+    Row("X71", "nothing: within the CA's name constraints",
+        lambda w, h: limited(w, h, "own", permitted=["example-clinic.jp"]), None),
+    Row("X72", "constraint that begins with a dot",
+        lambda w, h: limited(w, h, "dot", permitted=[".example-clinic.jp"]), "name-constraints"),
+    Row("X73", "name that goes on where the constraint ends",
+        lambda w, h: limited(w, h, "near", permitted=["clinic.jp"]), "name-constraints"),
+    Row("X74", "unknown critical extension in the CA",
+        lambda w, h: w.leaf(h, w.authority("Faults Critical CA", parts={
+            "more": der.extension(EXTRA, der.octets(b"?"), True)})), "critical"),
+    Row("X75", "CA whose basicConstraints are not critical",
+        lambda w, h: w.leaf(h, w.authority("Faults Lax CA", parts={
+            "basic": der.extension("2.5.29.19", der.sequence(der.boolean(True)))})), "extension"),
+    Row("X76", "CA that a server's certificate of the same name hides",
+        lambda w, h: w.leaf(h, w.authority("Faults Hidden CA"), sent=[
+            w.certificate("x." + DOMAIN, subject=der.name("Faults Hidden CA")),
+            w.authority("Faults Hidden CA").certificate]), None),
+    Row("X77", "expired an instant ago", lambda w, h: w.leaf(h, end=-1), "expired"),
+    Row("X78", "extended key usage that is critical",
+        lambda w, h: w.leaf(h, parts={"purposes": der.extension(
+            "2.5.29.37", der.sequence(der.oid(SERVER)), True)}), "extension"),
 ]
 
 
 def with_chain(world, host, certificates):
     shown = world.good(host)
     return Shown(shown.chain, shown.key, shows(certificates))
+
+
+def other_algorithm(data):
+    """ECDSA with SHA-384 outside, where SHA-256 was signed."""
+    tbs, _, signature = der.children(der.content(bytes(data)))
+    return der.sequence(tbs, der.sequence(der.oid(der.EC_SIGNATURES["sha384"])), signature)
 
 
 def raw_kind(world, host, kind):

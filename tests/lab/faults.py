@@ -87,7 +87,7 @@ class World:
     def authority(self, common, issuer=None, kind="ec", parts=None, begin=-9 * DAY,
                   end=200 * DAY, key=None, **options):
         issuer = issuer or self.root
-        key, name = key or self.key(common, kind), der.name(common)
+        key, name = key or self.key("between", kind), der.name(common)
         certificate = der.certificate(
             name, key.public, issuer.name, issuer.key,
             self._authority_parts(key, issuer.key, parts or {}),
@@ -316,15 +316,17 @@ class FaultOrigin:
 
 # --- the client ---
 
-def visit(lab, host, address=None, client="clinician", context=None, **parameters):
-    """What a client sees of this host: "passed", "page 502", or how its handshake was refused."""
+def visit(lab, host, address=None, client="clinician", context=None, weak=False, **parameters):
+    """What a client sees of this host: "passed", "page 502", or how its handshake was refused.
+    `weak`: the client's own library forbids it nothing."""
     if context is None:
-        parameters.setdefault("suites12", ["ECDHE-ECDSA-AES128-GCM-SHA256",
+        parameters.setdefault("suites12", ["ECDHE-ECDSA-AES128-SHA"] if weak else ["ECDHE-ECDSA-AES128-GCM-SHA256",
                                            "ECDHE-RSA-AES128-GCM-SHA256",
                                            "ECDHE-ECDSA-AES256-GCM-SHA384",
                                            "ECDHE-RSA-AES256-GCM-SHA384"])
         parameters.setdefault("alpn", ["http/1.1"])
-        context = Context(False, trust=lab.trust("clinic"), level=2, **parameters)
+        context = Context(False, trust=lab.trust("clinic"), level=0 if weak else 2,
+                          **parameters)
     sock = lab.network.connect(client, address or address4(DOMAIN), 443)
     with sock:
         sock.settimeout(20)

@@ -273,3 +273,22 @@ def table(rows):
     for client, origin, alone, near, far, seen, wrong in rows:
         yield " | ".join((choice(client), choice(origin, True), str(alone), str(near), str(far),
                           offered(seen), "; ".join(wrong) or "ok"))
+
+
+def summary(rows):
+    """For the page: one line a dimension, how many combinations, how they ended."""
+    def line(name, chosen):
+        ended = [("passed", sum(not r[3].refused for r in chosen)),
+                 ("refused, as without the gateway",
+                  sum(bool(r[3].refused and r[2].refused) for r in chosen)),
+                 ("refused by the gateway alone",
+                  sum(bool(r[3].refused and not r[2].refused) for r in chosen)),
+                 ("violations", sum(bool(r[-1]) for r in chosen))]
+        return (name, len(chosen), *(count for _, count in ended))
+    groups, drawn = {}, rows[-DRAWS:]
+    for row in rows[:-DRAWS]:
+        differing = [d for d in DIMENSIONS if d != "version" and
+                     (row[0][d] != USUAL[d] or row[1][d] != USUAL[d])]
+        groups.setdefault(differing[0] if differing else "version", []).append(row)
+    return [line(name, chosen) for name, chosen in groups.items()] + \
+        [line("drawn from all of them", drawn), line("together", rows)]
