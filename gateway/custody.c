@@ -72,7 +72,8 @@ bool custody_begin(void)
 
 void custody_end(void)
 {
-    if (CRYPTO_secure_malloc_initialized() && CRYPTO_secure_malloc_done() != 1)
-        log_warnx("%zu bytes of keys are still in use", CRYPTO_secure_used());
+    /* Where OpenSSL's random generator has settled there too, the memory stays with it. */
+    if (CRYPTO_secure_malloc_initialized())
+        (void)CRYPTO_secure_malloc_done();
     wiping = false;
 }
