@@ -1,13 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Installs the Debian packages of tests/packages that are missing, and makes the users that the
-# daemon's roles run as. Says nothing and needs nobody's rights when nothing is missing.
+# Installs the Debian packages that are missing of tests/packages, and of other lists with the same
+# form: sh tests/install.sh [LIST ...]. Then makes the users that the daemon's roles run as. Says
+# nothing and needs nobody's rights when nothing is missing.
 
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 
-wanted=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/packages")
+wanted=$(cat "$here/packages" "$@" | sed -e 's/#.*//' -e '/^[[:space:]]*$/d')
 missing=
 for package in $wanted; do
     status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)

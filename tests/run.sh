@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Every test: sh tests/run.sh [--fuzz] [--sanitize] [--only PATTERN] [--limbo FILE]
+# Every test: sh tests/run.sh [--fuzz] [--sanitize] [--package] [--only PATTERN] [--limbo FILE]
 #
 #   --fuzz       also a minute of fuzzing for each target (FUZZ_SECONDS to change it)
 #   --sanitize   also the unit tests and the whole lab under ASan, UBSan and LeakSanitizer
+#   --package    also the Debian package on a clean system, the OpenWrt recipe and the release's
+#                archive; as root (or with PACKAGE=true)
 #   --limbo      also the cases of x509-limbo in that file (see tests/limbo.sh)
 #   --only       of the lab only the cases whose names match
 #
@@ -19,6 +21,7 @@ mkdir -p "$build" || exit 1
 build=$(cd "$build" && pwd)
 fuzz=no
 sanitize=no
+package=${PACKAGE:-no}
 only=
 limbo=
 if [ "${CI:-}" = true ]; then
@@ -29,6 +32,7 @@ while [ $# -gt 0 ]; do
     case $1 in
     --fuzz) fuzz=yes ;;
     --sanitize) sanitize=yes ;;
+    --package) package=true ;;
     --only)
         [ $# -ge 2 ] || { echo "run.sh: --only needs a pattern" >&2; exit 2; }
         only=$2
@@ -40,7 +44,7 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     *)
-        echo "usage: sh tests/run.sh [--fuzz] [--sanitize] [--only PATTERN] [--limbo FILE]" >&2
+        echo "usage: sh tests/run.sh [--fuzz] [--sanitize] [--package] [--only PATTERN] [--limbo FILE]" >&2
         exit 2
         ;;
     esac
@@ -208,6 +212,24 @@ if [ "$fuzz" = yes ]; then
         tail -n 20 "$build-fuzz/build.log"
         add 0 1 0
     fi
+fi
+# A script whose last line is "N passed, N failed".
+counted() { # LABEL COMMAND ...
+    say "$1"
+    shift
+    "$@" >"$build/counted.log" 2>&1
+    cat "$build/counted.log"
+    # shellcheck disable=SC2046 # two numbers
+    set -- $(sed -n '$s/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$build/counted.log")
+    add "${1:-0}" "${2:-1}" 0
+}
+
+if [ "$package" = true ]; then
+    need sh "$top/tests/install.sh" "$top/firmware/packages-debian"
+    counted "the Debian package" sh "$top/firmware/package-test" "$build-package"
+    counted "the OpenWrt recipe" sh "$top/firmware/openwrt/test" "$build"
+    say "the release's archive"
+    if sh "$top/tests/dist.sh" "$build"; then add 1 0 0; else add 0 1 0; fi
 fi
 say "done"
 finish
