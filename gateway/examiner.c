@@ -346,8 +346,7 @@ static void receive(void *context, struct link *link, enum message_type type, co
 static int examiner_prepare(struct child *child)
 {
     (void)child;
-    qrcode_prepare();
-    return 0;
+    return qrcode_prepare() ? 0 : -1;
 }
 
 static int examiner_start(struct child *child)

@@ -2,6 +2,7 @@
 /* QR codes: the forms in which a picture is tried, and ZBar. See qrcode.h. */
 #include "gateway/qrcode.h"
 
+#include <dlfcn.h>
 #include <iconv.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <zbar.h>
 
 #include "filters/memory.h"
+#include "gateway/log.h"
 
 #define MARGIN     16           /* pixels of white around: codes are often cropped to their edge */
 #define FORMAT     0x30303859ul /* ZBar's "Y800": eight bits of luminance, little-endian */
@@ -36,7 +38,57 @@ static const struct form {
     {3, 1, false, true, 0, 1u << 16},
 };
 
-void qrcode_prepare(void)
+#define LIBRARY "libzbar.so.0"
+
+/* What is used of ZBar, by its own name without the prefix. */
+#define ZBAR(X)                                                                                    \
+    X(image_create)                                                                                \
+    X(image_destroy)                                                                               \
+    X(image_set_format)                                                                            \
+    X(image_set_size)                                                                              \
+    X(image_set_data)                                                                              \
+    X(image_first_symbol)                                                                          \
+    X(symbol_next)                                                                                 \
+    X(symbol_get_data)                                                                             \
+    X(symbol_get_data_length)                                                                      \
+    X(image_scanner_create)                                                                        \
+    X(image_scanner_destroy)                                                                       \
+    X(image_scanner_set_config)                                                                    \
+    X(scan_image)
+static struct {
+#define X(name) __typeof__(&zbar_##name) name;
+    ZBAR(X)
+#undef X
+} zbar;
+
+static bool load(void)
+{
+    static void *library; /* for as long as the process lives */
+    static const struct {
+        const char *name;
+        void *place;
+    } functions[] = {
+#define X(name) {"zbar_" #name, &zbar.name},
+        ZBAR(X)
+#undef X
+    };
+
+    if (library == NULL && (library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL)) == NULL) {
+        log_warnx("QR codes cannot be read: %s", dlerror());
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+        void *function = dlsym(library, functions[i].name);
+        if (function == NULL) {
+            log_warnx("QR codes cannot be read: %s has no %s", LIBRARY, functions[i].name);
+            return false;
+        }
+        memcpy(functions[i].place, &function, sizeof(function)); /* as POSIX has it for dlsym() */
+    }
+    return true;
+}
+
+bool qrcode_prepare(void)
 {
     static const char *const names[] = {"CP437", "SJIS", "BIG-5", "ISO8859-1", "UTF-8"};
     /* Never closed: what is open stays loaded, for the processes that are forked too. */
@@ -45,6 +97,7 @@ void qrcode_prepare(void)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (tables[i] == NULL)
             tables[i] = iconv_open("UTF-8", names[i]);
+    return load();
 }
 
 struct search {
@@ -135,20 +188,20 @@ static void take_text(struct search *search, struct span text)
 
 static void scan(struct search *search, const struct picture *picture)
 {
-    zbar_image_t *image = zbar_image_create();
+    zbar_image_t *image = zbar.image_create();
 
     if (image == NULL)
         return;
-    zbar_image_set_format(image, FORMAT);
-    zbar_image_set_size(image, picture->width, picture->height);
-    zbar_image_set_data(image, picture->luminance, (unsigned long)picture->width * picture->height,
+    zbar.image_set_format(image, FORMAT);
+    zbar.image_set_size(image, picture->width, picture->height);
+    zbar.image_set_data(image, picture->luminance, (unsigned long)picture->width * picture->height,
                         NULL);
-    if (zbar_scan_image(search->scanner, image) > 0)
-        for (const zbar_symbol_t *symbol = zbar_image_first_symbol(image); symbol != NULL;
-             symbol = zbar_symbol_next(symbol))
-            take_text(search, (struct span){zbar_symbol_get_data(symbol),
-                                            zbar_symbol_get_data_length(symbol)});
-    zbar_image_destroy(image);
+    if (zbar.scan_image(search->scanner, image) > 0)
+        for (const zbar_symbol_t *symbol = zbar.image_first_symbol(image); symbol != NULL;
+             symbol = zbar.symbol_next(symbol))
+            take_text(search, (struct span){zbar.symbol_get_data(symbol),
+                                            zbar.symbol_get_data_length(symbol)});
+    zbar.image_destroy(image);
 }
 
 static bool is_for(const struct search *search, const struct form *form)
@@ -166,13 +219,13 @@ static bool is_for(const struct search *search, const struct form *form)
 /* Bytes as they are: ZBar's guesses at the encoding would want conversion tables from files. */
 static zbar_image_scanner_t *make_scanner(void)
 {
-    zbar_image_scanner_t *scanner = zbar_image_scanner_create();
+    zbar_image_scanner_t *scanner = zbar.image_scanner_create();
 
     if (scanner == NULL)
         return NULL;
-    zbar_image_scanner_set_config(scanner, ZBAR_NONE, ZBAR_CFG_ENABLE, 0);
-    zbar_image_scanner_set_config(scanner, ZBAR_QRCODE, ZBAR_CFG_ENABLE, 1);
-    zbar_image_scanner_set_config(scanner, ZBAR_QRCODE, ZBAR_CFG_BINARY, 1);
+    zbar.image_scanner_set_config(scanner, ZBAR_NONE, ZBAR_CFG_ENABLE, 0);
+    zbar.image_scanner_set_config(scanner, ZBAR_QRCODE, ZBAR_CFG_ENABLE, 1);
+    zbar.image_scanner_set_config(scanner, ZBAR_QRCODE, ZBAR_CFG_BINARY, 1);
     return scanner;
 }
 
@@ -193,6 +246,6 @@ unsigned qrcode_read(const struct picture *picture, qrcode_callback *found, void
     }
     for (unsigned i = 0; i < search.count; i++)
         free((char *)search.texts[i].data);
-    zbar_image_scanner_destroy(search.scanner);
+    zbar.image_scanner_destroy(search.scanner);
     return search.count;
 }

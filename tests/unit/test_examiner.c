@@ -16,6 +16,7 @@
 
 #include "gateway/examiner_work.h"
 #include "gateway/process.h"
+#include "gateway/qrcode.h"
 
 #define LINK  "https://files.example.net/share/7f3a9c"
 #define DATA  (MESSAGE_MAX - sizeof(uint64_t))
@@ -711,6 +712,12 @@ static void test_answers(void **state)
 
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static int load(void **state)
+{
+    (void)state;
+    return qrcode_prepare() ? 0 : -1;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -726,5 +733,5 @@ int main(void)
         WITH_FIXTURE(test_shut_in),      cmocka_unit_test(test_answers),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, load, NULL);
 }

@@ -320,6 +320,12 @@ static void test_nothing(void **state)
     }
 }
 
+static int load(void **state)
+{
+    (void)state;
+    return qrcode_prepare() ? 0 : -1;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,5 +338,5 @@ int main(void)
         cmocka_unit_test(test_contents), cmocka_unit_test(test_nothing),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, load, NULL);
 }
