@@ -110,12 +110,26 @@ static bool is_saved_by_bytes(const struct response_judgement *judgement)
     }
 }
 
+/*
+ * Large sites call every answer to their scripts an attachment (Google's is "f.txt"), lest an old
+ * browser take it for a page. Where it is asked for by a script it is data, unless it is a file.
+ */
+static bool is_guarded_data(const struct response_judgement *judgement)
+{
+    const char *declared = judgement->by_declared.type;
+    enum file_danger bytes = judgement->by_bytes.danger, name = judgement->by_extension.danger;
+    return is_part_of_page(judgement->finding) &&
+           (strcmp(declared, "json") == 0 || is_page_code(declared)) &&
+           (bytes == FILE_HARMLESS || judgement->by_bytes.type[0] == '\0') &&
+           (name == FILE_HARMLESS || name == FILE_UNKNOWN);
+}
+
 static bool is_download(const struct response_judgement *judgement)
 {
     if (is_redirect(judgement->response))
         return judgement->harmful_bytes;
-    if (judgement->attachment || request_is_saved(judgement->request) ||
-        is_saved_by_bytes(judgement))
+    if ((judgement->attachment && !is_guarded_data(judgement)) ||
+        request_is_saved(judgement->request) || is_saved_by_bytes(judgement))
         return true;
     return !is_part_of_page(judgement->finding) &&
            (is_saved_by_type(judgement) || is_shown_document(judgement));
