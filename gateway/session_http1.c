@@ -8,17 +8,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "filters/memory.h"
-#include "gateway/replica.h"
 
 #define READ_PIECE  16384 /* bytes of one read: a TLS record's worth */
 #define TURNS       8     /* reads of one channel in one turn of the loop */
 #define DRAIN_WAITS 1000  /* ms that an idle connection stays open after a reload */
 
 static void on_near(void *context, struct channel *channel, enum channel_event event);
-static void on_far(void *context, struct channel *channel, enum channel_event event);
 
 /* --- time --- */
 
@@ -39,8 +36,6 @@ void session_http1_set_deadline(struct session_http1 *session)
     deadline_set(&session->flow->deadline, limit);
 }
 
-static void settle(struct session_http1 *session);
-
 static void on_deadline(void *context)
 {
     struct session_http1 *session = context;
@@ -52,129 +47,7 @@ static void on_deadline(void *context)
         session_answer(exchange, EVENT_REFUSE, REASON_REQUEST_TIMEOUT, "the request's head");
     else
         session_expire_exchange(exchange);
-    settle(session);
-}
-
-/* --- the origin --- */
-
-void session_http1_drop_origin(struct session_http1 *session)
-{
-    struct flow *flow = session->flow;
-
-    connector_cancel(flow->connector);
-    flow->connector = NULL;
-    channel_free(flow->far);
-    flow->far = NULL;
-    flow->origin_known = false;
-    http1_free(session->responses);
-    session->responses = NULL;
-    session->far_exchanges = 0;
-    session->far_answering = false;
-}
-
-static void send_head(struct session_http1 *session)
-{
-    struct evbuffer *upstream = session->upstream;
-    size_t size = evbuffer_get_length(upstream);
-    const struct request *request = &session->exchange.request;
-
-    evbuffer_add(channel_output(session->flow->far), evbuffer_pullup(upstream, -1), size);
-    http1_expect(session->responses, span_equal(request->method, SPAN("HEAD")), false);
-    session->far_answering = false;
-}
-
-static void adopt_origin(struct session_http1 *session)
-{
-    session->responses = http1_new_response_parser(&session->worker->configuration->http);
-    channel_set_handler(session->flow->far, on_far, session);
-}
-
-static void report_mismatch(struct session_http1 *session)
-{
-    struct record record;
-
-    flow_record(session->flow, EVENT_MISMATCH, &record);
-    record_set(&record, RECORD_HOST, session->exchange.request.host);
-    replica_record(session->worker->replica, &record);
-}
-
-static void on_connected(void *context, const struct connector_result *result)
-{
-    struct session_http1 *session = context;
-    struct flow *flow = session->flow;
-
-    flow->connector = NULL;
-    bool is_known = result->fd >= 0 || result->reason == REASON_DENIED_COUNTRY;
-    if (is_known)
-        flow_note_origin(flow, &result->address);
-    if (result->mismatch)
-        report_mismatch(session);
-    if (is_known && !session_admits_origin(&session->exchange)) {
-        if (result->fd >= 0)
-            close(result->fd);
-    } else if (result->fd < 0) {
-        session_answer(&session->exchange,
-                       result->reason == REASON_LOOP || result->reason == REASON_DENIED_COUNTRY
-                           ? EVENT_BLOCK
-                           : EVENT_ERROR,
-                       result->reason, NULL);
-    } else {
-        flow->far = channel_new(session->worker->base, result->fd, on_far, session);
-        adopt_origin(session);
-        send_head(session);
-        session_http1_set_deadline(session);
-    }
-    settle(session);
-}
-
-void session_http1_reach_origin(struct session_http1 *session)
-{
-    struct flow *flow = session->flow;
-    const struct request *request = &session->exchange.request;
-    bool same = request->tls || (session->far_port == request->port &&
-                                 span_equal(span_of(session->far_host), request->host));
-
-    if (flow->far != NULL && same) {
-        if (!session_admits_origin(&session->exchange))
-            return;
-        send_head(session);
-        session_http1_set_deadline(session);
-        return;
-    }
-    if (request->tls) { /* what came through TLS never goes on without it */
-        session->ending = END_RESET;
-        return;
-    }
-    session_http1_drop_origin(session);
-    memcpy(session->far_host, request->host.data, request->host.size);
-    session->far_host[request->host.size] = '\0';
-    session->far_port = request->port;
-    deadline_clear(&flow->deadline); /* the connector has its own */
-    flow->connector =
-        connector_new(session->worker, session->far_host, session->far_port,
-                      flow->destination.family != 0 ? &flow->destination : NULL,
-                      session_class_of_host(&session->exchange), on_connected, session);
-}
-
-/* The origin went before it answered: a connection that was kept alive may just have ended. */
-static void origin_left(struct session_http1 *session, const char *detail)
-{
-    struct exchange *exchange = &session->exchange;
-    const struct request *request = &exchange->request;
-    bool stale = session->far_exchanges > 0 && !session->far_answering;
-    bool repeatable =
-        http1_head(session->requests)->framing == HTTP1_NO_BODY &&
-        (span_equal(request->method, SPAN("GET")) || span_equal(request->method, SPAN("HEAD")));
-
-    if (stale && request->tls) {
-        session->ending = END_RESET; /* as the origin did: the client asks again by itself */
-    } else if (stale && repeatable && !session->retried) {
-        session->retried = true;
-        session_http1_drop_origin(session);
-        session_http1_reach_origin(session);
-    } else {
-        session_lose_origin(&session->exchange, detail);
-    }
+    session_http1_settle(session);
 }
 
 /* --- exchanges --- */
@@ -504,7 +377,7 @@ static void far_left(struct session_http1 *session, enum channel_result result)
         else if (channel_ssl(flow->near) != NULL)
             session->ending = END_RESET;
     } else if (!exchange->response_started) {
-        origin_left(session, "closed before the response");
+        session_http1_lose_origin(session, "closed before the response");
     } else {
         /* Only an orderly end says that a body that runs until the close is whole. */
         enum http1_event event =
@@ -565,7 +438,7 @@ static void sign_of_call(struct session_http1 *session)
         session_sign_call(&session->exchange);
 }
 
-static void settle(struct session_http1 *session)
+void session_http1_settle(struct session_http1 *session)
 {
     struct flow *flow = session->flow;
 
@@ -598,10 +471,10 @@ static void on_near(void *context, struct channel *channel, enum channel_event e
     } else if (event == CHANNEL_DRAINED && session->exchange.response_started) {
         session_http1_set_deadline(session);
     }
-    settle(session);
+    session_http1_settle(session);
 }
 
-static void on_far(void *context, struct channel *channel, enum channel_event event)
+void session_http1_on_far(void *context, struct channel *channel, enum channel_event event)
 {
     struct session_http1 *session = context;
 
@@ -615,7 +488,7 @@ static void on_far(void *context, struct channel *channel, enum channel_event ev
         if (session->ending == END_NOT && session->flow->far == channel)
             far_left(session, CHANNEL_ERROR);
     }
-    settle(session);
+    session_http1_settle(session);
 }
 
 /* --- beginning and end --- */
@@ -649,7 +522,7 @@ static void session_http1_drain(struct session *base, bool at_once)
         return;
     }
     session->ending = END_FINISH;
-    settle(session);
+    session_http1_settle(session);
 }
 
 struct session *session_http1_new(struct flow *flow)
@@ -665,7 +538,7 @@ struct session *session_http1_new(struct flow *flow)
     session->requests = http1_new_request_parser(&flow->worker->configuration->http);
     channel_set_handler(flow->near, on_near, session);
     if (flow->far != NULL)
-        adopt_origin(session);
+        session_http1_adopt_origin(session);
     flow->deadline.expired = on_deadline;
     flow->deadline.context = session;
     session_http1_set_deadline(session);

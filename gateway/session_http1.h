@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The inside of an HTTP/1.1 session, shared by its two files: session_http1.c (the loop) and
- * session_http1_carrier.c (what is written to both sides). Nothing in them frees the session: they
- * set `ending`, and the loop carries it out as the last act of an event.
+ * The inside of an HTTP/1.1 session, shared by its files: session_http1.c (the loop),
+ * session_http1_origin.c (how the origin is reached) and session_http1_carrier.c (what is written
+ * to both sides). Nothing in them frees the session: they set `ending`, and the loop carries it out
+ * as the last act of an event.
  */
 #ifndef GATEWAY_SESSION_HTTP1_H
 #define GATEWAY_SESSION_HTTP1_H
@@ -45,13 +46,25 @@ extern const struct carrier session_http1_carrier;
 
 /* --- session_http1.c --- */
 
-/* Connects to the origin of the request unless it is connected, and sends the request's head. */
-void session_http1_reach_origin(struct session_http1 *session);
-void session_http1_drop_origin(struct session_http1 *session);
+/* The last act of every event: what can go on goes on, or the session ends and is freed. */
+void session_http1_settle(struct session_http1 *session);
+/* The handler of the origin's channel. */
+void session_http1_on_far(void *context, struct channel *channel, enum channel_event event);
 /* The exchange is over: the next one, or the end. */
 void session_http1_finish_exchange(struct session_http1 *session);
 /* The time that the phase it is in may take from now on. */
 void session_http1_set_deadline(struct session_http1 *session);
+
+/* --- session_http1_origin.c --- */
+
+/* Connects to the origin of the request unless it is connected, and sends the request's head. */
+void session_http1_reach_origin(struct session_http1 *session);
+/* flow->far is there, and is to be read. */
+void session_http1_adopt_origin(struct session_http1 *session);
+void session_http1_drop_origin(struct session_http1 *session);
+/* It went before it answered: the request is asked again where that is allowed, or fails for
+ * `detail`. */
+void session_http1_lose_origin(struct session_http1 *session, const char *detail);
 
 /* --- session_http1_carrier.c --- */
 
