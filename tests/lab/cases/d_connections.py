@@ -137,7 +137,7 @@ def upload_and_large_body_arrive_whole(lab):
 def outcomes(lab, hello, alpn=("http/1.1",), family=4):
     """The three fates of a name, with hellos delivered in this way. Each must be the same as ever."""
     tls = client(lab, EHR, family, alpn=alpn, hello=hello)
-    check(tls.issuer().startswith("Sekisho CA"), tls.issuer())
+    check(tls.issuer().startswith("Sekisho Issuing CA"), tls.issuer())
     equal(tls.get(EHR)[0], 200)
     tls.close()
     tls = client(lab, "bit.ly", family, alpn=alpn, hello=hello)
@@ -187,7 +187,7 @@ def hello_cut_at_every_byte(lab):
     positions = range(1, size) if FULL else [*range(1, 12), 43, 44, 76, 77, *range(100, size, 29), size - 1]
     for position in positions:
         tls = client(lab, EHR, hello=lambda f, at=position: [(f[:at], 0.01), (f[at:], 0)])
-        check(tls.issuer().startswith("Sekisho CA"), position, tls.issuer())
+        check(tls.issuer().startswith("Sekisho Issuing CA"), position, tls.issuer())
         tls.close()
         tls = client(lab, "web.splice.example", cafile=lab.trust("internet"),
                      hello=lambda f, at=position: [(f[:at], 0.01), (f[at:], 0)])
