@@ -49,6 +49,8 @@ static bool is_hopeless(const struct policy *policy, struct span host, struct fl
 static void judge_uninspected(const struct policy *policy, const struct standing *standing,
                               struct span host, struct flow_finding *finding)
 {
+    if (!finding->rule.file)
+        finding->rule = hostset_find(policy->never, host)->rule;
     if (release_find_host(standing, host)) {
         finding->class = CLASS_RELEASED;
         decide(finding, FLOW_SPLICE, REASON_ALLOWED);

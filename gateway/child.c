@@ -19,10 +19,9 @@
 #include "gateway/log.h"
 
 static const struct role_operations *const roles[] = {
-    [ROLE_SIGNER] = &signer_operations,
-    [ROLE_WORKER] = &worker_operations,
-    [ROLE_REGISTRY] = &registry_operations,
-    [ROLE_EXAMINER] = &examiner_operations,
+    [ROLE_SIGNER] = &signer_operations,     [ROLE_WORKER] = &worker_operations,
+    [ROLE_REGISTRY] = &registry_operations, [ROLE_EXAMINER] = &examiner_operations,
+    [ROLE_PORTAL] = &portal_operations,
 };
 
 const struct role_operations *role_find(enum role role)
@@ -54,8 +53,13 @@ static void close_others(int *keep, size_t count)
 static void keep_own_descriptors(enum role role, const struct configuration *configuration,
                                  const int *listeners, int parent)
 {
-    size_t count = role == ROLE_WORKER ? configuration->listener_count : 0;
+    size_t count = role == ROLE_WORKER   ? configuration->listener_count
+                   : role == ROLE_PORTAL ? configuration->portal_listener_count
+                                         : 0;
     int *keep = memory_allocate(count + 1, sizeof(*keep));
+
+    if (role == ROLE_PORTAL)
+        listeners += configuration->listener_count; /* its own come after those */
 
     keep[0] = parent;
     for (size_t i = 0; i < count; i++)

@@ -10,7 +10,8 @@ const struct role_operations *role_find(enum role role);
 
 /*
  * Runs in the new process and never returns. `parent` is the child's end of the link, `listeners`
- * one socket per listener of the configuration (kept by workers, closed by the others).
+ * one socket per listener of the configuration, then the portal's (kept by workers and by the
+ * portal, each its own; closed by the others).
  */
 void child_main(enum role role, unsigned slot, const struct configuration *configuration,
                 const int *listeners, int parent) __attribute__((noreturn));

@@ -13,7 +13,9 @@
 #include "gateway/http1.h"
 
 struct listener_options {
-    bool transparent; /* else an explicit proxy */
+    bool transparent; /* else an explicit proxy, or the portal */
+    bool portal;
+    bool tls; /* of the portal */
     struct sockaddr_storage address;
     socklen_t address_size;
     struct rule rule;
@@ -126,6 +128,16 @@ struct configuration {
     int64_t leaf_backdate;
     bool http2; /* inspect HTTP/2 too */
     enum certificate_failure failure;
+
+    /* portal { } */
+    struct address *portal_addresses; /* none: it is not served */
+    size_t portal_address_count;
+    char *portal_host; /* as host_normalise() gives it */
+    uint16_t portal_port, portal_tls_port;
+    struct listener_options *portal_listeners; /* two for each address */
+    size_t portal_listener_count;
+    char *portal_template;    /* contents of enrol.html; NULL when it is not served */
+    char *portal_messages[2]; /* contents of enrol.ja and enrol.en */
 
     /* limits { } */
     struct http1_limits http;

@@ -95,7 +95,7 @@ static void check_tls(struct reader *reader)
     check_key_mode(reader, rule, c->ca_key);
 }
 
-static void read_page(struct reader *reader, const char *name, char **text)
+void reader_read_page(struct reader *reader, const char *name, char **text)
 {
     struct rule rule = reader_rule_of(reader, SECTION_PROCESS, "pages");
     char *path = reader_path_in(reader->configuration->pages_directory, name);
@@ -392,7 +392,8 @@ void reader_check(struct reader *reader)
     check_policy(reader);
     check_tls(reader);
     reader_check_authority(reader);
-    read_page(reader, "block.html", &c->page_template);
-    read_page(reader, "messages.ja", &c->page_messages[0]);
-    read_page(reader, "messages.en", &c->page_messages[1]);
+    reader_check_portal(reader);
+    reader_read_page(reader, "block.html", &c->page_template);
+    reader_read_page(reader, "messages.ja", &c->page_messages[0]);
+    reader_read_page(reader, "messages.en", &c->page_messages[1]);
 }

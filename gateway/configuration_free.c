@@ -127,13 +127,19 @@ void configuration_free(struct configuration *configuration)
                      configuration->pages_directory,
                      configuration->page_template,
                      configuration->page_messages[0],
-                     configuration->page_messages[1]};
+                     configuration->page_messages[1],
+                     configuration->portal_host,
+                     configuration->portal_template,
+                     configuration->portal_messages[0],
+                     configuration->portal_messages[1]};
     for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
         free(owned[i]);
     free(configuration->rooms);
     free(configuration->dns_upstream);
     free(configuration->dns_sink);
     free(configuration->listeners);
+    free(configuration->portal_addresses);
+    free(configuration->portal_listeners);
     free(configuration->connect_ports);
     free(configuration);
 }

@@ -149,6 +149,10 @@ void reader_check_media(struct reader *reader, const struct service *service);
 void reader_check_authority(struct reader *reader);
 /* The entry of the set that decides for every host of the pattern, or NULL. */
 const struct hostset_entry *reader_find_cover(const struct hostset *set, const char *pattern);
+/* The enrolment page: its name, its listeners, its files. */
+void reader_check_portal(struct reader *reader);
+/* Reads a file of the pages' folder, which is UTF-8. */
+void reader_read_page(struct reader *reader, const char *name, char **text);
 /* Checks of all together, and what is filled in from the machine (resolvers, workers, the page's
  * files). */
 void reader_check(struct reader *reader);

@@ -196,6 +196,7 @@ static const struct {
     {ROLES_CHILD & ~ROLES_EXAMINER, RLIMIT_NPROC, 0, true},
     {ROLES_CHILD & ~ROLES_SIGNER, RLIMIT_MEMLOCK, 0, true},
     {ROLES_SIGNER | ROLES_REGISTRY | ROLES_EXAMINER, RLIMIT_NOFILE, 1024, false},
+    {ROLES_PORTAL, RLIMIT_NOFILE, 256, false},
 };
 
 /* Bytes of data that a role may have beside what it began with. A worker's is bounded by its number
@@ -205,6 +206,7 @@ static const struct {
     rlim_t more;
 } memory[] = {
     {ROLES_SIGNER, 64 * MEGABYTE},
+    {ROLES_PORTAL, 64 * MEGABYTE},
     {ROLES_EXAMINER, 512 * MEGABYTE},
     {ROLES_REGISTRY, 1024 * MEGABYTE},
 };

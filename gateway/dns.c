@@ -210,6 +210,24 @@ static void write_server(struct writing *writing, const char *zone,
         evbuffer_add_printf(writing->out, "server=%s#%s\n", host, port);
 }
 
+/* The enrolment page has a name in the LAN, and nobody else is asked for it. */
+static void write_portal(struct writing *writing)
+{
+    const struct configuration *configuration = writing->configuration;
+    char address[ADDRESS_TEXT];
+
+    if (configuration->portal_address_count == 0)
+        return;
+    write_heading(writing, "The enrolment page.");
+    evbuffer_add_printf(writing->out, "local=/%s/\nhost-record=%s", configuration->portal_host,
+                        configuration->portal_host);
+    for (size_t i = 0; i < configuration->portal_address_count; i++) {
+        address_format(&configuration->portal_addresses[i], address);
+        evbuffer_add_printf(writing->out, ",%s", address);
+    }
+    evbuffer_add_printf(writing->out, "\n");
+}
+
 static void write_upstream(struct writing *writing)
 {
     const struct configuration *configuration = writing->configuration;
@@ -290,6 +308,7 @@ void dns_write(const struct configuration *configuration, struct evbuffer *out)
     write_heading(&writing, "Names by which devices find another resolver do not exist.");
     for (size_t i = 0; i < sizeof(canaries) / sizeof(canaries[0]); i++)
         evbuffer_add_printf(out, "local=/%s/\n", canaries[i]);
+    write_portal(&writing);
     write_upstream(&writing);
     write_zones(&writing);
     write_media_hosts(&writing);

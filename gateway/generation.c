@@ -34,7 +34,8 @@
 
 static void set_places(void)
 {
-    static const enum role alone[ROLES_ALONE] = {ROLE_REGISTRY, ROLE_SIGNER, ROLE_EXAMINER};
+    static const enum role alone[ROLES_ALONE] = {ROLE_REGISTRY, ROLE_SIGNER, ROLE_EXAMINER,
+                                                 ROLE_PORTAL};
     unsigned workers = parent.now.configuration->workers;
 
     if (workers > WORKERS_MAX)
@@ -58,10 +59,24 @@ void generation_start(void)
         supervision_fill(&parent.places[i]);
 }
 
+/* The listeners, then the portal's. */
+static size_t socket_count(const struct configuration *configuration)
+{
+    return configuration->listener_count + configuration->portal_listener_count;
+}
+
+static const struct listener_options *socket_options(const struct configuration *configuration,
+                                                     size_t i)
+{
+    return i < configuration->listener_count
+               ? &configuration->listeners[i]
+               : &configuration->portal_listeners[i - configuration->listener_count];
+}
+
 static bool is_kept(int fd, const struct generation *generation)
 {
     for (size_t i = 0;
-         generation->configuration != NULL && i < generation->configuration->listener_count; i++)
+         generation->configuration != NULL && i < socket_count(generation->configuration); i++)
         if (generation->listeners[i] == fd)
             return true;
     return false;
@@ -71,7 +86,7 @@ static bool is_kept(int fd, const struct generation *generation)
 void generation_free(struct generation *generation, const struct generation *kept)
 {
     for (size_t i = 0;
-         generation->configuration != NULL && i < generation->configuration->listener_count; i++)
+         generation->configuration != NULL && i < socket_count(generation->configuration); i++)
         if (!is_kept(generation->listeners[i], kept))
             close(generation->listeners[i]);
     free(generation->listeners);
@@ -81,10 +96,12 @@ void generation_free(struct generation *generation, const struct generation *kep
 
 static int find_listener(const struct listener_options *wanted)
 {
-    if (parent.now.configuration == NULL)
+    const struct configuration *now = parent.now.configuration;
+
+    if (now == NULL)
         return -1;
-    for (size_t i = 0; i < parent.now.configuration->listener_count; i++)
-        if (listener_is_same(&parent.now.configuration->listeners[i], wanted))
+    for (size_t i = 0; i < socket_count(now); i++)
+        if (listener_is_same(socket_options(now, i), wanted))
             return parent.now.listeners[i];
     return -1;
 }
@@ -92,15 +109,16 @@ static int find_listener(const struct listener_options *wanted)
 /* The sockets of the new configuration: the old ones where they fit. NULL with a message. */
 static int *open_listeners(const struct configuration *next, char *error, size_t size)
 {
-    int *sockets = memory_allocate(next->listener_count + 1, sizeof(*sockets));
+    size_t count = socket_count(next);
+    int *sockets = memory_allocate(count + 1, sizeof(*sockets));
 
-    for (size_t i = 0; i < next->listener_count; i++) {
-        int shared = find_listener(&next->listeners[i]);
-        sockets[i] = shared >= 0 ? shared : listener_open(&next->listeners[i], error, size);
+    for (size_t i = 0; i < count; i++) {
+        int shared = find_listener(socket_options(next, i));
+        sockets[i] = shared >= 0 ? shared : listener_open(socket_options(next, i), error, size);
         if (sockets[i] >= 0)
             continue;
         while (i-- > 0)
-            if (find_listener(&next->listeners[i]) < 0)
+            if (find_listener(socket_options(next, i)) < 0)
                 close(sockets[i]);
         free(sockets);
         return NULL;
@@ -146,7 +164,7 @@ static bool users_exist(const struct configuration *configuration, char *error, 
 {
     if (geteuid() != 0 || !configuration->separate_users)
         return true;
-    for (enum role role = ROLE_SIGNER; role <= ROLE_EXAMINER; role++) {
+    for (enum role role = ROLE_SIGNER; role < ROLE_COUNT; role++) {
         const struct role_operations *operations = role_find(role);
         if (operations->user != NULL && getpwnam(operations->user) == NULL) {
             snprintf(
@@ -199,6 +217,8 @@ static bool is_complete(void)
 {
     for (size_t i = 0; i < parent.place_count; i++) {
         struct place *place = &parent.places[i];
+        if (!supervision_wants(place))
+            continue;
         struct process *process = supervision_find_at(place);
         if (process == NULL || process->state != PROCESS_READY)
             return false;

@@ -41,9 +41,11 @@ static void describe(const struct listener_options *options, const char *step, i
 
     socket_address_read(&options->address, &address, &port);
     address_format(&address, text);
-    snprintf(error, size, "%s:%u: listen \"%s\" on %s port %u: %s: %s", options->rule.file,
-             options->rule.line, options->transparent ? "transparent" : "explicit", text, port,
-             step, strerror(number));
+    snprintf(error, size, "%s:%u: %s on %s port %u: %s: %s", options->rule.file, options->rule.line,
+             options->portal        ? "portal"
+             : options->transparent ? "listen \"transparent\""
+                                    : "listen \"explicit\"",
+             text, port, step, strerror(number));
 }
 
 /*

@@ -89,7 +89,7 @@ MESSAGE_RANGES(X)
 
 static const char *const role_names[ROLE_COUNT] = {
     [ROLE_PARENT] = "parent",     [ROLE_SIGNER] = "signer",     [ROLE_WORKER] = "worker",
-    [ROLE_REGISTRY] = "registry", [ROLE_EXAMINER] = "examiner",
+    [ROLE_REGISTRY] = "registry", [ROLE_EXAMINER] = "examiner", [ROLE_PORTAL] = "portal",
 };
 
 const char *message_name(enum message_type type)

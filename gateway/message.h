@@ -19,7 +19,15 @@
 #define MESSAGE_MAX      16384      /* bytes of payload */
 #define LINK_QUEUE_LIMIT (8u << 20) /* bytes of unsent messages that a link holds at the most */
 
-enum role { ROLE_PARENT, ROLE_SIGNER, ROLE_WORKER, ROLE_REGISTRY, ROLE_EXAMINER, ROLE_COUNT };
+enum role {
+    ROLE_PARENT,
+    ROLE_SIGNER,
+    ROLE_WORKER,
+    ROLE_REGISTRY,
+    ROLE_EXAMINER,
+    ROLE_PORTAL,
+    ROLE_COUNT
+};
 const char *role_name(enum role role);
 
 /* Several of them. */
@@ -29,6 +37,7 @@ enum roles {
     ROLES_WORKER = 1 << ROLE_WORKER,
     ROLES_REGISTRY = 1 << ROLE_REGISTRY,
     ROLES_EXAMINER = 1 << ROLE_EXAMINER,
+    ROLES_PORTAL = 1 << ROLE_PORTAL,
     ROLES_CHILD = ((1 << ROLE_COUNT) - 1) & ~ROLES_PARENT
 };
 
@@ -77,12 +86,12 @@ enum roles {
     X(SNAPSHOT_END, ROLES_REGISTRY, ROLES_WORKER, 0, 0, "the state at connection is whole")        \
     X(FLOWS, ROLES_REGISTRY, ROLES_WORKER, sizeof(struct message_flows),                           \
       sizeof(struct message_flows), "list the connections")                                        \
-    /* worker and signer */                                                                        \
-    X(LEAF, ROLES_WORKER, ROLES_SIGNER, sizeof(struct message_leaf), sizeof(struct message_leaf),  \
-      "sign a leaf for this name")                                                                 \
-    X(LEAF_CERTIFICATE, ROLES_SIGNER, ROLES_WORKER, sizeof(uint64_t), MESSAGE_MAX,                 \
+    /* worker, portal and signer */                                                                \
+    X(LEAF, ROLES_WORKER | ROLES_PORTAL, ROLES_SIGNER, sizeof(struct message_leaf),                \
+      sizeof(struct message_leaf), "sign a leaf for this name")                                    \
+    X(LEAF_CERTIFICATE, ROLES_SIGNER, ROLES_WORKER | ROLES_PORTAL, sizeof(uint64_t), MESSAGE_MAX,  \
       "id, then DER; only the id: refused")                                                        \
-    X(LEAF_KEY, ROLES_SIGNER, ROLES_WORKER, 1, MESSAGE_MAX,                                        \
+    X(LEAF_KEY, ROLES_SIGNER, ROLES_WORKER | ROLES_PORTAL, 1, MESSAGE_MAX,                         \
       "the leaves' private key and the chain")                                                     \
     /* worker to examiner: BEGIN, DATA in order, then END; CANCEL at any time */                   \
     X(EXAMINE_BEGIN, ROLES_WORKER, ROLES_EXAMINER, sizeof(struct message_examine),                 \

@@ -34,6 +34,8 @@
     X(CLINIC, "clinic", ROOT, NULL, "The clinic's own lists, and what the page says of it.")       \
     X(POLICY, "policy", ROOT, NULL, "What is decided, and how far it reaches.")                    \
     X(TLS, "tls", ROOT, NULL, "The clinic's CA, the leaves that it signs, and who is trusted.")    \
+    X(PORTAL, "portal", ROOT, NULL,                                                                \
+      "The enrolment page for the LAN: the CA's certificate, and how devices are given it.")       \
     X(LIMITS, "limits", ROOT, NULL, "Bounds on what one client or origin may use.")                \
     X(TIMEOUTS, "timeouts", ROOT, NULL, "How long each phase of a connection may take.")           \
     X(LOG, "log", ROOT, NULL, "Where the RFC 5424 lines go.")                                      \
@@ -246,10 +248,10 @@ enum option_type {
       "The certificate of the clinic's CA, PEM. Otherwise ca.pem in the state folder.")            \
     X(TLS, "ca-key", PATH, "", 0, 0, NULL, CONFIGURATION(ca_key),                                  \
       "Its key, PEM. Otherwise ca-key.pem in the state folder.")                                   \
-    X(TLS, "never-inspect", LISTS, "lists/never-inspected.txt", 0, 0, NULL,                         \
+    X(TLS, "never-inspect", LISTS, "lists/never-inspected.txt", 0, 0, NULL,                        \
       CONFIGURATION(policy.never),                                                                 \
       "Lists of names that are never inspected, each with all names below it: a CA that is made "  \
-      "while they stand here cannot speak for them. See THE CLINIC'S CA.")                          \
+      "while they stand here cannot speak for them. See THE CLINIC'S CA.")                         \
     X(TLS, "trust", PATH, "/etc/ssl/certs/ca-certificates.crt", 0, 0, NULL, CONFIGURATION(trust),  \
       "The CAs that origins are verified with, PEM. The clinic's own CA must not be among them.")  \
     X(TLS, "revocation", CHOICE, "soft", 0, 0, "soft|hard", CONFIGURATION(revocation),             \
@@ -265,6 +267,17 @@ enum option_type {
       "Otherwise they are offered HTTP/1.1.")                                                      \
     X(TLS, "backdate", DURATION, "1h", 0, DAY, NULL, CONFIGURATION(leaf_backdate),                 \
       "How far before now a leaf's validity begins: clocks of clinics drift.")                     \
+    X(PORTAL, "address", ADDRESSES, NULL, 0, 0, NULL,                                              \
+      ARRAY(configuration, portal_addresses, portal_address_count),                                \
+      "The gateway's own addresses on the LAN, at which the page is served. Without them it is "   \
+      "not. To them alone: it needs no interception, and no proxy answers there.")                 \
+    X(PORTAL, "host", TEXT, "sekisho.home.arpa", 0, 0, NULL, CONFIGURATION(portal_host),           \
+      "Its name, which dns-file gives those addresses. home.arpa belongs to every home network "   \
+      "(RFC 8375).")                                                                               \
+    X(PORTAL, "port", NUMBER, "80", 1, PORT_MAX, NULL, CONFIGURATION(portal_port),                 \
+      "The port for http, which a device that is not enrolled yet can read.")                      \
+    X(PORTAL, "tls-port", NUMBER, "443", 1, PORT_MAX, NULL, CONFIGURATION(portal_tls_port),        \
+      "The port for https, under a leaf of the CA: who can read it is enrolled.")                  \
     X(LIMITS, "line", SIZE, "16kB", 256, 1048576, NULL, CONFIGURATION(http.line),                  \
       "A request line, a status line, or one header field.")                                       \
     X(LIMITS, "head", SIZE, "64kB", 1024, 4194304, NULL, CONFIGURATION(http.head),                 \

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The page: what its template may ask for, and where each value comes from. */
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -271,18 +270,11 @@ static bool page_check_size(const struct page *page)
 /* No script, no request to anywhere, no form; the one style by its hash (CSP level 3). */
 static bool page_set_policy(struct page *page)
 {
-    struct span style = template_style(page->page_template);
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    char source[80] = "'none'", hash[64];
-    unsigned size = 0;
+    char source[TEMPLATE_STYLE_SOURCE];
 
-    if (style.size > 0) {
-        if (EVP_Digest(style.data, style.size, digest, &size, EVP_sha256(), NULL) != 1) {
-            snprintf(page_error, sizeof(page_error), "SHA-256 does not work");
-            return false;
-        }
-        EVP_EncodeBlock((unsigned char *)hash, digest, (int)size);
-        snprintf(source, sizeof(source), "'sha256-%s'", hash);
+    if (!template_style_source(page->page_template, source)) {
+        snprintf(page_error, sizeof(page_error), "SHA-256 does not work");
+        return false;
     }
     snprintf(page->policy, sizeof(page->policy),
              "default-src 'none'; style-src %s; frame-ancestors *; base-uri 'none'; "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The template language: parsed once into a flat list of nodes, so that rendering cannot fail. */
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,9 +184,23 @@ void template_free(struct page_template *page_template)
     free(page_template);
 }
 
-struct span template_style(const struct page_template *page_template)
+bool template_style_source(const struct page_template *page_template,
+                           char source[TEMPLATE_STYLE_SOURCE])
 {
-    return page_template->style;
+    struct span style = page_template->style;
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    char hash[64];
+    unsigned size = 0;
+
+    if (style.size == 0) {
+        snprintf(source, TEMPLATE_STYLE_SOURCE, "'none'");
+        return true;
+    }
+    if (EVP_Digest(style.data, style.size, digest, &size, EVP_sha256(), NULL) != 1)
+        return false;
+    EVP_EncodeBlock((unsigned char *)hash, digest, (int)size);
+    snprintf(source, TEMPLATE_STYLE_SOURCE, "'sha256-%s'", hash);
+    return true;
 }
 
 void template_render(const struct page_template *page_template, template_value *value,

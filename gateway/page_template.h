@@ -48,7 +48,10 @@ struct page_template *template_parse(const char *text, template_knows *knows, vo
 void template_free(struct page_template *page_template);
 void template_render(const struct page_template *page_template, template_value *value,
                      void *context, struct text *out);
-/* What stands between <style> and </style>; empty when there is no style. */
-struct span template_style(const struct page_template *page_template);
+/* The style as a source of a Content-Security-Policy: its hash, or 'none'. False when SHA-256 does
+ * not work. */
+#define TEMPLATE_STYLE_SOURCE 80
+bool template_style_source(const struct page_template *page_template,
+                           char source[TEMPLATE_STYLE_SOURCE]);
 
 #endif

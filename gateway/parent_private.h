@@ -19,7 +19,7 @@
 #include "gateway/record.h"
 
 #define WORKERS_MAX 64
-#define ROLES_ALONE 3 /* places before those of the workers */
+#define ROLES_ALONE 4 /* places before those of the workers */
 
 enum process_state { PROCESS_STARTING, PROCESS_READY, PROCESS_DRAINING };
 
@@ -44,7 +44,7 @@ struct place {
     struct event *retry; /* runs while a next try is waited for; NULL before the first */
 };
 
-/* A configuration and what was opened for it, one socket for each listener. */
+/* A configuration and what was opened for it: one socket for each listener, then the portal's. */
 struct generation {
     struct configuration *configuration; /* NULL: none */
     int *listeners;
@@ -107,6 +107,9 @@ void supervision_answer_reload(bool success, const char *text);
 
 /* Gives two processes a socket to each other. Does nothing when one of them has no link. */
 void supervision_introduce(struct process *a, struct process *b);
+
+/* Whether the configuration has use for the place: it may have no portal. */
+bool supervision_wants(const struct place *place);
 
 /* Starts a process for a place that has none; when that fails it is tried again later. */
 void supervision_fill(struct place *place);

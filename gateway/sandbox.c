@@ -36,8 +36,9 @@
 #define R    SANDBOX_REGISTRY
 #define E    SANDBOX_EXAMINER
 #define J    SANDBOX_WORK
-#define P    SANDBOX_PARENT  /* and whatever any other may: they begin as its children */
-#define LOOP (S | W | R | E) /* an event loop, and links to other processes */
+#define G    SANDBOX_PORTAL
+#define P    SANDBOX_PARENT      /* and whatever any other may: they begin as its children */
+#define LOOP (S | W | R | E | G) /* an event loop, and links to other processes */
 #define ALL  (LOOP | J)
 
 /* X(call, who may make it). Calls that only other architectures or kernels have do no harm here. */
@@ -81,15 +82,15 @@
     X(shutdown, LOOP)                                                                              \
     X(mlockall, S)                                                                                 \
     /* the network: connections, names, the collector, the control program */                      \
-    X(accept4, W | R)                                                                              \
+    X(accept4, W | R | G)                                                                          \
     X(bind, W | R)                                                                                 \
     X(connect, W | R)                                                                              \
     X(getpeername, W | R)                                                                          \
-    X(getsockname, W | R)                                                                          \
-    X(getsockopt, W | R)                                                                           \
+    X(getsockname, W | R | G)                                                                      \
+    X(getsockopt, W | R | G)                                                                       \
     X(ioctl, W | R)                                                                                \
     X(pipe2, W | E)                                                                                \
-    X(setsockopt, W | R)                                                                           \
+    X(setsockopt, W | R | G)                                                                       \
     X(uname, R)                                                                                    \
     X(splice, W)                                                                                   \
     /* the state folder */                                                                         \
@@ -323,8 +324,8 @@ static const struct {
     uint64_t right;
     unsigned who;
 } ports[] = {
-    {BIND_TCP, S | W | R | E},
-    {CONNECT_TCP, S | E},
+    {BIND_TCP, S | W | R | E | G},
+    {CONNECT_TCP, S | E | G},
 };
 
 /* What is named in the kernel's memory, and signals, end at the processes that are shut in with it.

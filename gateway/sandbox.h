@@ -23,6 +23,7 @@ enum sandbox {
     SANDBOX_REGISTRY = 4,
     SANDBOX_EXAMINER = 8,
     SANDBOX_WORK = 16,
+    SANDBOX_PORTAL = 32,
     SANDBOX_PARENT = 1 << 12
 };
 

@@ -23,26 +23,34 @@
 
 #define MILLISECONDS 1000
 
+/* What one role is served with: the CA, and leaves for a key that this role alone has. A portal
+ * that was taken over cannot stand in for the sites that the workers inspect. */
+struct desk {
+    struct issuer *issuer;
+    const char *only;  /* the one name that it may ask for, or NULL */
+    uint8_t *greeting; /* the payload of LEAF_KEY */
+    size_t greeting_size;
+};
+
 struct peer {
     LIST_ENTRY(peer) next;
     struct signer *signer;
+    const struct desk *desk;
     struct link *link;
 };
 
 struct signer {
     const struct configuration *configuration;
-    struct issuer *issuer;
-    uint8_t *greeting; /* the payload of LEAF_KEY */
-    size_t greeting_size;
+    struct desk workers, portal;
     LIST_HEAD(, peer) peers;
 };
 
-/* u32 big-endian length, the leaves' key, the chain: what every worker needs to serve a leaf. */
-static bool make_greeting(struct signer *signer)
+/* u32 big-endian length, the leaves' key, the chain: what is needed to serve a leaf. */
+static bool make_greeting(struct desk *desk)
 {
     unsigned char *key = NULL, *chain = NULL;
-    int key_length = issuer_leaf_key(signer->issuer, &key);
-    int chain_length = issuer_chain(signer->issuer, &chain);
+    int key_length = issuer_leaf_key(desk->issuer, &key);
+    int chain_length = issuer_chain(desk->issuer, &chain);
     bool done = key_length > 0 && chain_length > 0 &&
                 (size_t)key_length + (size_t)chain_length + 4 <= MESSAGE_MAX;
 
@@ -52,8 +60,8 @@ static bool make_greeting(struct signer *signer)
             out[i] = (uint8_t)((unsigned)key_length >> (24 - 8 * i));
         memcpy(out + 4, key, (size_t)key_length);
         memcpy(out + 4 + key_length, chain, (size_t)chain_length);
-        signer->greeting = out;
-        signer->greeting_size = (size_t)key_length + (size_t)chain_length + 4;
+        desk->greeting = out;
+        desk->greeting_size = (size_t)key_length + (size_t)chain_length + 4;
     }
     if (key_length > 0)
         OPENSSL_clear_free(key, (size_t)key_length);
@@ -61,13 +69,19 @@ static bool make_greeting(struct signer *signer)
     return done;
 }
 
+static void desk_free(struct desk *desk)
+{
+    issuer_free(desk->issuer);
+    if (desk->greeting)
+        OPENSSL_cleanse(desk->greeting, desk->greeting_size);
+    free(desk->greeting);
+}
+
 static void signer_free(struct signer *signer)
 {
-    issuer_free(signer->issuer);
+    desk_free(&signer->workers);
+    desk_free(&signer->portal);
     custody_end();
-    if (signer->greeting)
-        OPENSSL_cleanse(signer->greeting, signer->greeting_size);
-    free(signer->greeting);
     free(signer);
 }
 
@@ -82,11 +96,26 @@ static void limit_resources(void)
     setrlimit(RLIMIT_MEMLOCK, &all);
 }
 
+static bool desk_prepare(struct desk *desk, const struct configuration *configuration)
+{
+    char error[512];
+
+    desk->issuer =
+        issuer_read(configuration->ca_certificate, configuration->ca_key, error, sizeof(error));
+    if (!desk->issuer) {
+        log_warnx("%s", error);
+        return false;
+    }
+    if (make_greeting(desk))
+        return true;
+    log_warnx("%s: the chain does not fit into a message", configuration->ca_certificate);
+    return false;
+}
+
 static int signer_prepare(struct child *child)
 {
     const struct configuration *configuration = child->configuration;
     struct signer *signer = memory_allocate(1, sizeof(*signer));
-    char error[512];
 
     limit_resources();
     if (!custody_begin()) {
@@ -95,15 +124,10 @@ static int signer_prepare(struct child *child)
     }
     LIST_INIT(&signer->peers);
     signer->configuration = configuration;
-    signer->issuer =
-        issuer_read(configuration->ca_certificate, configuration->ca_key, error, sizeof(error));
-    if (!signer->issuer) {
-        log_warnx("%s", error);
-        signer_free(signer);
-        return -1;
-    }
-    if (!make_greeting(signer)) {
-        log_warnx("%s: the chain does not fit into a message", configuration->ca_certificate);
+    signer->portal.only = configuration->portal_host;
+    if (!desk_prepare(&signer->workers, configuration) ||
+        (configuration->portal_listener_count > 0 &&
+         !desk_prepare(&signer->portal, configuration))) {
         signer_free(signer);
         return -1;
     }
@@ -122,16 +146,19 @@ static int signer_start(struct child *child)
 
 /* The certificate's length, or -1: refused. The name comes from a worker that may have been taken
  * over. */
-static int make_leaf(const struct signer *signer, const struct message_leaf *question,
+static int make_leaf(const struct peer *peer, const struct message_leaf *question,
                      unsigned char **der)
 {
-    const struct configuration *configuration = signer->configuration;
+    const struct configuration *configuration = peer->signer->configuration;
+    const struct desk *desk = peer->desk;
     int64_t now = (int64_t)time(NULL);
 
     *der = NULL;
     if (!memchr(question->name, '\0', sizeof(question->name)) || question->not_after < 0)
         return -1;
-    return issuer_make_leaf(signer->issuer, question->name, now,
+    if (desk->only && strcmp(question->name, desk->only) != 0)
+        return -1;
+    return issuer_make_leaf(desk->issuer, question->name, now,
                             configuration->leaf_backdate / MILLISECONDS,
                             configuration->leaf_lifetime / MILLISECONDS,
                             question->not_after ? question->not_after : INT64_MAX, der);
@@ -141,7 +168,7 @@ static void answer(struct peer *peer, const struct message_leaf *question)
 {
     uint8_t payload[MESSAGE_MAX];
     unsigned char *der;
-    int length = make_leaf(peer->signer, question, &der);
+    int length = make_leaf(peer, question, &der);
     size_t size = sizeof(question->id);
 
     memcpy(payload, &question->id, size);
@@ -185,18 +212,24 @@ static void signer_peer(struct child *child, enum role role, unsigned slot, int 
     struct signer *signer = child->state;
     struct peer *peer;
 
-    if (role != ROLE_WORKER) {
-        log_warnx("no use for a link to %s", role_name(role));
+    const struct desk *desk = role == ROLE_WORKER   ? &signer->workers
+                              : role == ROLE_PORTAL ? &signer->portal
+                                                    : NULL;
+
+    if (!desk || !desk->issuer) {
+        if (!desk)
+            log_warnx("no use for a link to %s", role_name(role));
         close(fd);
         return;
     }
     peer = memory_allocate(1, sizeof(*peer));
     peer->signer = signer;
+    peer->desk = desk;
     peer->link = link_new(child->base, fd, ROLE_SIGNER, role, receive, peer);
     LIST_INSERT_HEAD(&signer->peers, peer, next);
     /* One that drains may be gone already: then its link tells so. */
     (void)slot;
-    (void)link_send(peer->link, MESSAGE_LEAF_KEY, signer->greeting, signer->greeting_size, -1);
+    (void)link_send(peer->link, MESSAGE_LEAF_KEY, desk->greeting, desk->greeting_size, -1);
 }
 
 /* Every request is answered where it arrives: nothing is ever under way. */

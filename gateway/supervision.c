@@ -186,9 +186,15 @@ static void on_child_message(void *context, struct link *link, enum message_type
     }
 }
 
+/* Who works with whom, either way. */
 static bool are_peers(enum role a, enum role b)
 {
-    return (a == ROLE_WORKER) != (b == ROLE_WORKER);
+    static const unsigned peers[ROLE_COUNT] = {
+        [ROLE_WORKER] = ROLES_SIGNER | ROLES_REGISTRY | ROLES_EXAMINER,
+        [ROLE_PORTAL] = ROLES_SIGNER,
+    };
+
+    return (peers[a] & (1u << b)) != 0 || (peers[b] & (1u << a)) != 0;
 }
 
 void supervision_introduce(struct process *a, struct process *b)
@@ -304,11 +310,18 @@ static void fill_later(struct place *place, int64_t delay)
         evtimer_add(place->retry, &wait);
 }
 
+bool supervision_wants(const struct place *place)
+{
+    return place->role != ROLE_PORTAL || parent.now.configuration->portal_listener_count > 0;
+}
+
 /* A registry that still drains keeps its place: there is one state file. */
 static bool is_filled(const struct place *place)
 {
     struct process *process;
 
+    if (!supervision_wants(place))
+        return true;
     if (place->role != ROLE_REGISTRY)
         return supervision_find_at(place) != NULL;
     TAILQ_FOREACH (process, &parent.processes, next)

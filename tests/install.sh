@@ -50,7 +50,8 @@ fi
 
 # Without root the lab runs everything as one user, in a user namespace.
 if [ "$(id -u)" -eq 0 ]; then
-    for user in _sekisho-signer _sekisho-worker _sekisho-registry _sekisho-examiner; do
+    for user in _sekisho-signer _sekisho-worker _sekisho-registry _sekisho-examiner \
+        _sekisho-portal; do
         getent passwd "$user" >/dev/null ||
             useradd --system --user-group --no-create-home --home-dir /nonexistent \
                 --shell /usr/sbin/nologin "$user"

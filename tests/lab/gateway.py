@@ -22,7 +22,8 @@ from processes import LabError, wait_for
 from records import Collector
 
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
-USERS = ("_sekisho-signer", "_sekisho-worker", "_sekisho-registry", "_sekisho-examiner")
+USERS = ("_sekisho-signer", "_sekisho-worker", "_sekisho-registry", "_sekisho-examiner",
+         "_sekisho-portal")
 ROOM = "診察室1"
 DENIED = ("shorteners", "link-in-bio", "free-hosting", "doh", "private-relay", "mdca")
 SYSTEM = ("updates", "certificates", "captive-portals")

@@ -22,7 +22,7 @@ class Load:
     """with Load(lab, "clinician", host, threads=2) as load: ...; afterwards load.outcomes."""
 
     def __init__(self, lab, client, host, target="/", threads=2, kept=4, pause=0.01, family=4,
-                 fields="", timeout=10):
+                 fields="", timeout=10, cafile=None):
         self.lab, self.client, self.host, self.target = lab, client, host, target
         self.threads, self.kept, self.pause, self.family = threads, kept, pause, family
         self.fields, self.timeout = fields, timeout
@@ -30,7 +30,7 @@ class Load:
         self._stop = threading.Event()
         self._threads = []
         # OpenSSL's trust store is loaded once: a context for each request would be the load.
-        self._context = ssl.create_default_context(cafile=lab.trust("clinic"))
+        self._context = ssl.create_default_context(cafile=cafile or lab.trust("clinic"))
         self._context.set_alpn_protocols(["http/1.1"])
 
     def __enter__(self):

@@ -19,11 +19,12 @@ import zlib
 
 import chat
 import consultation
-from network import GATEWAY_LAN4, origin4, origin6
+from network import GATEWAY_LAN4, GATEWAY_LAN6, origin4, origin6
 from processes import wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DNS_NUMBER = 53
+PORTAL = "sekisho.home.arpa"  # as the clinic's own resolver would answer (sekisho dns-config)
 NOWHERE = 99  # an address on which nobody listens: the absent resolver
 
 # host: (last part of its addresses, who serves it, folder or behaviour)
@@ -347,6 +348,7 @@ class Origins:
                  "dns-rr=hidden.example.org,65,000100000100030268330005000400112233",
                  "dns-rr=hidden.example.org,64,000100000100030268330005000400112233",
                  "host-record=inside.rebind.test,192.168.10.20"]
+        lines.append("host-record=%s,%s,%s" % (PORTAL, GATEWAY_LAN4, GATEWAY_LAN6))
         for host, (number, _, _) in HOSTS.items():
             lines.append("host-record=%s,%s,%s" % (host, origin4(number), origin6(number)))
         for host in BELOW:

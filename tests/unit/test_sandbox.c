@@ -31,8 +31,8 @@
 #define NOT_INSIDE   1001
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const enum sandbox all[] = {SANDBOX_SIGNER, SANDBOX_WORKER, SANDBOX_REGISTRY,
-                                   SANDBOX_EXAMINER, SANDBOX_WORK};
+static const enum sandbox all[] = {SANDBOX_SIGNER,   SANDBOX_WORKER, SANDBOX_REGISTRY,
+                                   SANDBOX_EXAMINER, SANDBOX_WORK,   SANDBOX_PORTAL};
 static char folder[64];
 
 static int enter(enum sandbox sandbox)
