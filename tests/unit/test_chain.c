@@ -15,6 +15,8 @@
 #include <cmocka.h>
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/param_build.h>
 #include <openssl/x509v3.h>
 
@@ -759,6 +761,72 @@ static int free_keys(void **state)
     return 0;
 }
 
+/* No bit of a certificate can be changed: neither of what is signed nor around it. Every one of the
+ * first eight bytes is tried, and every third of the others. */
+static void test_every_bit(void **state)
+{
+    struct trio trio = make_trio(&rows[0]);
+    int64_t now = (int64_t)time(NULL);
+    unsigned char *der = NULL;
+    int size = i2d_X509(trio.leaf.certificate, &der), passed = 0;
+
+    (void)state;
+    for (int bit = -1; bit < size * 8; bit += bit < 64 ? 1 : 3) {
+        STACK_OF(X509) *others = sk_X509_new_null();
+        const unsigned char *at = der;
+        if (bit >= 0)
+            der[bit / 8] ^= (unsigned char)(1U << bit % 8);
+        X509 *changed = d2i_X509(NULL, &at, size);
+        sk_X509_push(others, received(trio.ca.certificate));
+        /* OpenSSL takes no certificate from a peer with bytes left behind it. */
+        if (changed && at == der + size) {
+            if (verify(changed, others, &trio.root.certificate, 1, now) == VERDICT_OK) {
+                if (bit >= 0)
+                    fail_msg("bit %d of byte %d of %d", bit % 8, bit / 8, size);
+                passed++;
+            }
+        } else {
+            sk_X509_pop_free(others, X509_free);
+        }
+        X509_free(changed);
+        if (bit >= 0)
+            der[bit / 8] ^= (unsigned char)(1U << bit % 8);
+    }
+    assert_int_equal(passed, 1);
+    ERR_clear_error();
+    OPENSSL_free(der);
+    discard_trio(&trio);
+}
+
+/* The bundle of the system may hold such CAs (Debian 12's does); all others in it are let be. */
+static void test_distrusted(void **state)
+{
+    static const char *const names[] = {"TrustCor", "E-Tugra"};
+    FILE *bundle = fopen("/etc/ssl/certs/ca-certificates.crt", "r");
+    X509 *root;
+    int seen = 0;
+
+    (void)state;
+    if (!bundle)
+        skip();
+    while ((root = PEM_read_X509(bundle, NULL, NULL, NULL)) != NULL) {
+        char name[512];
+        bool is_named = false;
+        X509_NAME_oneline(X509_get_subject_name(root), name, sizeof(name));
+        for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+            is_named = is_named || strstr(name, names[i]) != NULL;
+        if ((chain_check_distrust(root) == VERDICT_UNTRUSTED) != is_named)
+            fail_msg("%s", name);
+        if (is_named)
+            assert_int_equal(chain_check_anchor(root), VERDICT_UNTRUSTED);
+        X509_free(root);
+        seen++;
+    }
+    ERR_clear_error();
+    fclose(bundle);
+    assert_true(seen > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -770,6 +838,8 @@ int main(void)
         cmocka_unit_test(test_rsa_numbers),
         cmocka_unit_test(test_algorithms),
         cmocka_unit_test(test_unique_identifiers),
+        cmocka_unit_test(test_every_bit),
+        cmocka_unit_test(test_distrusted),
         cmocka_unit_test(test_nothing),
     };
 
