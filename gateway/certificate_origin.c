@@ -99,7 +99,7 @@ static int verify_origin(X509_STORE_CTX *context, void *argument)
             .leaf_unknown = &leaf_unknown,
         },
         &chain);
-    expectation->leaf_unknown = leaf_unknown && lists->is_hard;
+    expectation->leaf_unknown = leaf_unknown && lists && lists->is_hard;
     expectation->timestamps = count_timestamps(X509_STORE_CTX_get0_cert(context));
     if (chain)
         X509_STORE_CTX_set0_verified_chain(context, chain);
