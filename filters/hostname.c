@@ -40,6 +40,8 @@ static bool ends_in_number(struct span name)
     while (start > 0 && name.data[start - 1] != '.')
         start--;
     struct span last = span_from(name, start);
+    if (last.size == 0 || !ascii_is_digit(last.data[0]))
+        return false;
     if (span_starts(last, SPAN("0x"))) {
         for (size_t i = 2; i < last.size; i++)
             if (!ascii_is_digit(last.data[i]) && (last.data[i] < 'a' || last.data[i] > 'f'))
@@ -49,7 +51,7 @@ static bool ends_in_number(struct span name)
     for (size_t i = 0; i < last.size; i++)
         if (!ascii_is_digit(last.data[i]))
             return false;
-    return last.size > 0;
+    return true;
 }
 
 static bool normalise_literal(struct span literal, char *text)
@@ -185,6 +187,11 @@ enum host_pattern_kind host_pattern_kind(struct span pattern, size_t *key_offset
 bool host_pattern_matches(struct span pattern, struct span host)
 {
     size_t offset;
+
+    /* What follows the first dot is written out in patterns of every kind: most hosts end
+     * otherwise. */
+    if (!span_ends(host, span_from(pattern, span_index(pattern, '.') + 1)))
+        return false;
     enum host_pattern_kind kind = host_pattern_kind(pattern, &offset);
     if (kind == PATTERN_EXACT)
         return span_equal(pattern, host);

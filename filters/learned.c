@@ -270,6 +270,11 @@ bool learned_links_has(const struct learned_links *links, const struct learned_l
     return find_place(links, link) != NONE;
 }
 
+bool learned_links_is_empty(const struct learned_links *links)
+{
+    return links->used == 0;
+}
+
 uint64_t learned_links_pushed_out(const struct learned_links *links,
                                   const struct learned_link **last)
 {

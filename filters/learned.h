@@ -65,6 +65,9 @@ void learned_links_free(struct learned_links *links);
  */
 bool learned_links_add(struct learned_links *links, const struct learned_link *link, int64_t now);
 
+/* Whether none was ever added. */
+bool learned_links_is_empty(const struct learned_links *links);
+
 /* Whether that URL of that scope is kept, whoever said it. */
 bool learned_links_has(const struct learned_links *links, const struct learned_link *link);
 

@@ -150,6 +150,8 @@ const struct learned_link *learned_links_find_url(const struct learned_links *li
                                                   enum learned_reach reach, learned_sha256 *sha256,
                                                   int64_t now)
 {
+    if (learned_links_is_empty(links))
+        return NULL;
     struct look_up look_up = {
         .links = links, .scope = scope, .url = url, .sha256 = sha256, .now = now};
     char text[URL_NORMAL_MAX];

@@ -13,6 +13,9 @@
 #include "filters/filetype.h"
 #include "filters/sniff_look.h"
 
+#define LATE_PDF                                                                                   \
+    1029 /* bytes in which the mark of a PDF is looked for: it begins in the first 1024 */
+
 enum signature_flag {
     FLAG_WHITE = 1,  /* after a byte order mark and white space, `offset` counts from there */
     FLAG_NOCASE = 2, /* ASCII case ignored */
@@ -210,6 +213,20 @@ static const struct signature signatures[] = {
 };
 /* clang-format on */
 
+/* Whether the row can fit at all, by the first of its bytes: most cannot. */
+static bool may_match(const struct signature *row, const struct prefix *prefix)
+{
+    size_t offset = row->offset + (row->flags & FLAG_WHITE ? prefix->start : 0);
+
+    if (row->bytes.size == 0)
+        return true;
+    if (offset >= prefix->size)
+        return false;
+    /* without the bit that tells the case of a letter */
+    return (((unsigned char)row->bytes.data[0] ^ prefix->data[offset]) &
+            (row->flags & FLAG_NOCASE ? 0xdfu : 0xffu)) == 0;
+}
+
 static bool bytes_match(const struct prefix *prefix, size_t offset, struct span bytes, bool nocase)
 {
     const char *at;
@@ -248,11 +265,33 @@ static bool is_binary(uint8_t byte)
            (byte >= 0x1c && byte <= 0x1f);
 }
 
+#define EACH(byte) (UINT64_MAX / 255 * (byte)) /* in all eight bytes of a word */
+
+/* Whether one of eight bytes is below 0x20. */
+static bool has_control(const uint8_t bytes[8])
+{
+    uint64_t word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return ((word - EACH(0x20)) & ~word & EACH(0x80)) != 0;
+}
+
+static bool is_text(const uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (i % 8 == 0 && size - i >= 8 && !has_control(bytes + i)) {
+            i += 7;
+            continue;
+        }
+        if (is_binary(bytes[i]))
+            return false;
+    }
+    return true;
+}
+
 static void survey(struct prefix *prefix)
 {
-    prefix->text = true;
-    for (size_t i = 0; i < prefix->size && prefix->text; i++)
-        prefix->text = !is_binary(prefix->data[i]);
+    prefix->text = is_text(prefix->data, prefix->size);
     if (prefix->size >= 3 && memcmp(prefix->data, "\xef\xbb\xbf", 3) == 0)
         prefix->start = 3;
     while (prefix->start < prefix->size && look_is_white(prefix->data[prefix->start]))
@@ -265,12 +304,13 @@ static void survey(struct prefix *prefix)
  */
 static bool is_late_pdf(const struct prefix *prefix)
 {
-    for (size_t i = 1; i < 1024 && i + 6 <= prefix->size; i++) {
-        const uint8_t *at = prefix->data + i;
-        if (*at == '%' && memcmp(at, "%PDF-", 5) == 0 &&
+    size_t size = prefix->size < LATE_PDF ? prefix->size : LATE_PDF;
+    const uint8_t *at = prefix->data, *end = prefix->data + size;
+
+    while (end - at > 6 && (at = memchr(at + 1, '%', (size_t)(end - at) - 6)) != NULL)
+        if (memcmp(at, "%PDF-", 5) == 0 &&
             (!prefix->text || ((at[-1] == '\n' || at[-1] == '\r') && at[5] >= '1' && at[5] <= '9')))
             return true;
-    }
     return false;
 }
 
@@ -301,7 +341,8 @@ void sniff_bytes(const uint8_t *bytes, size_t size, bool whole, struct file_fact
 
     survey(&prefix);
     for (size_t i = 0; i < sizeof(signatures) / sizeof(*signatures) && type == TYPE_NONE; i++)
-        type = match(&signatures[i], &prefix);
+        if (may_match(&signatures[i], &prefix))
+            type = match(&signatures[i], &prefix);
     if (type == TYPE_NONE)
         type = fall_back(&prefix);
     file_type_describe(type, facts);
