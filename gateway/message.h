@@ -63,7 +63,7 @@ enum roles {
     X(BOUNDARY, ROLES_REGISTRY, ROLES_PARENT, sizeof(struct message_boundary),                     \
       sizeof(struct message_boundary), "whether any consultation is on")                           \
     /* to the registry */                                                                          \
-    X(RECORD, ROLES_WORKER | ROLES_PARENT, ROLES_REGISTRY, 1, MESSAGE_MAX, "a packed record")      \
+    X(RECORD, ROLES_WORKER | ROLES_PARENT, ROLES_REGISTRY, 1, MESSAGE_MAX, "packed records")       \
     X(SIGN, ROLES_WORKER, ROLES_REGISTRY, sizeof(struct message_sign),                             \
       sizeof(struct message_sign), "a sign of a call")                                             \
     X(LEARNED, ROLES_WORKER | ROLES_REGISTRY, ROLES_REGISTRY | ROLES_WORKER,                       \

@@ -105,10 +105,12 @@ void record_set_text(struct record *record, enum record_field field, const char 
 
 void record_set_number(struct record *record, enum record_field field, uint64_t value)
 {
-    char text[24];
+    char text[24], *first = text + sizeof(text);
 
-    snprintf(text, sizeof(text), "%" PRIu64, value);
-    record_set_text(record, field, text);
+    do
+        *--first = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    record_set(record, field, (struct span){first, (size_t)(text + sizeof(text) - first)});
 }
 
 struct span record_get(const struct record *record, enum record_field field)
@@ -147,26 +149,26 @@ size_t record_pack(const struct record *record, uint8_t *out, size_t size)
     return at;
 }
 
-bool record_unpack(const uint8_t *bytes, size_t size, struct record *record)
+size_t record_unpack_first(const uint8_t *bytes, size_t size, struct record *record)
 {
     size_t at = PACKED_HEAD;
     unsigned last = RECORD_EVENT; /* in order: no field comes twice, and never the event itself */
 
     if (size < PACKED_HEAD || bytes[0] != PACKED_VERSION || bytes[1] >= EVENT_COUNT)
-        return false;
+        return 0;
     record_init(record, bytes[1]);
     for (unsigned left = bytes[2]; left > 0; left--) {
         unsigned field;
         size_t length;
 
         if (size - at < PACKED_FIELD)
-            return false;
+            return 0;
         field = bytes[at];
         length = (size_t)bytes[at + 1] << 8 | bytes[at + 2];
         at += PACKED_FIELD;
         if (field <= last || field >= RECORD_FIELD_COUNT || length == 0 || length > RECORD_VALUE ||
             length > size - at || length > sizeof(record->text) - record->used)
-            return false;
+            return 0;
         last = field;
         memcpy(record->text + record->used, bytes + at, length);
         record->offset[field] = (uint16_t)(record->used + 1u);
@@ -174,7 +176,12 @@ bool record_unpack(const uint8_t *bytes, size_t size, struct record *record)
         record->used = (uint16_t)(record->used + length);
         at += length;
     }
-    return at == size;
+    return at;
+}
+
+bool record_unpack(const uint8_t *bytes, size_t size, struct record *record)
+{
+    return size > 0 && record_unpack_first(bytes, size, record) == size;
 }
 
 /* --- the line --- */
@@ -194,6 +201,17 @@ static bool line_add(struct line *line, struct span text)
     return true;
 }
 
+/* How many bytes at the start are written as they are in any place: nearly all are. */
+static size_t plain_start(struct span value)
+{
+    size_t size = 0;
+
+    while (size < value.size && value.data[size] >= 0x20 && value.data[size] < 0x7f &&
+           value.data[size] != '"' && value.data[size] != '\\' && value.data[size] != ']')
+        size++;
+    return size;
+}
+
 /*
  * What a collector, a terminal or a person could misread is shown as a visible sign: a control as
  * its picture (U+2400 block), bad UTF-8 and characters that reorder a line as U+FFFD. RFC 5424
@@ -203,9 +221,15 @@ static bool line_add_value(struct line *line, struct span value, bool parameter)
 {
     while (value.size > 0) {
         char sign[1 + UTF8_BYTES];
-        size_t length = 0;
+        size_t length = 0, plain = plain_start(value);
         uint32_t character;
 
+        if (plain > 0) {
+            if (!line_add(line, span_first(value, plain)))
+                return false;
+            value = span_from(value, plain);
+            continue;
+        }
         value = span_from(value, utf8_decode(value, &character));
         if (character < 0x20)
             character = 0x2400 + character;

@@ -109,6 +109,8 @@ struct span record_get(const struct record *record, enum record_field field);
  * when malformed. */
 size_t record_pack(const struct record *record, uint8_t *out, size_t size);
 bool record_unpack(const uint8_t *bytes, size_t size, struct record *record);
+/* The same where more records may follow: how many bytes the first one took, 0 when malformed. */
+size_t record_unpack_first(const uint8_t *bytes, size_t size, struct record *record);
 
 /* Enough for the longest line, every byte of the values written as three. */
 #define RECORD_LINE 20480

@@ -74,17 +74,23 @@ static bool is_of_worker(const struct record *record)
            record_get(record, RECORD_SEQ).size == 0;
 }
 
-static bool take_record(struct registry_worker *worker, const void *payload, size_t size)
+/* Up to the first that is malformed: those before it count. */
+static bool take_records(struct registry_worker *worker, const uint8_t *payload, size_t size)
 {
     struct record record;
 
-    if (!record_unpack(payload, size, &record) || !is_of_worker(&record))
-        return false;
-    if (record_get(&record, RECORD_INCIDENT).size > 0 && !is_own_number(worker, &record)) {
-        log_warnx("worker %u used an incident number that is not its own", worker->slot);
-        record_set_text(&record, RECORD_INCIDENT, "");
+    while (size > 0) {
+        size_t taken = record_unpack_first(payload, size, &record);
+        if (taken == 0 || !is_of_worker(&record))
+            return false;
+        if (record_get(&record, RECORD_INCIDENT).size > 0 && !is_own_number(worker, &record)) {
+            log_warnx("worker %u used an incident number that is not its own", worker->slot);
+            record_set_text(&record, RECORD_INCIDENT, "");
+        }
+        registry_write(worker->registry, &record);
+        payload += taken;
+        size -= taken;
     }
-    registry_write(worker->registry, &record);
     return true;
 }
 
@@ -96,7 +102,7 @@ static bool take_message(struct registry_worker *worker, enum message_type type,
 
     switch (type) {
     case MESSAGE_RECORD:
-        return take_record(worker, payload, size);
+        return take_records(worker, payload, size);
     case MESSAGE_SIGN:
         return registry_sign(registry, payload);
     case MESSAGE_LEARNED:

@@ -7,9 +7,12 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include <event2/event.h>
+
 #include "filters/consultation.h"
 #include "filters/memory.h"
 #include "gateway/deadline.h"
+#include "gateway/log.h"
 
 #define SIGN_EVERY   1000      /* ms between signs of the same call */
 #define QUEUE_LIMIT  (1 << 20) /* bytes of records that wait for a registry */
@@ -25,7 +28,8 @@
 struct waiting_record {
     STAILQ_ENTRY(waiting_record) next;
     size_t size;
-    uint8_t packed[];
+    unsigned count;
+    uint8_t packed[]; /* records, one after the other */
 };
 
 struct waiting_link {
@@ -59,11 +63,22 @@ struct replica {
     STAILQ_HEAD(, waiting_record) waiting;
     size_t waiting_bytes;
     uint64_t dropped;
+    struct event *turn; /* at the end of a turn of the loop */
+    uint8_t batch[MESSAGE_MAX];
+    size_t batch_size;          /* bytes of records that go together, */
+    unsigned batched;           /* and how many they are */
     struct waiting_links links; /* learned, and not told to the registry yet */
     size_t link_count;
     int64_t allowance;  /* how many may be told at once */
     int64_t allowed_at; /* when that was counted */
 };
+
+static void on_turn_over(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    replica_flush(context);
+}
 
 struct replica *replica_new(int64_t linger)
 {
@@ -77,6 +92,13 @@ struct replica *replica_new(int64_t linger)
     replica->allowance = LINKS_AT_ONCE;
     replica->allowed_at = clock_monotonic();
     return replica;
+}
+
+void replica_batch(struct replica *replica, struct event_base *base)
+{
+    replica->turn = event_new(base, -1, 0, on_turn_over, replica);
+    if (replica->turn == NULL)
+        fatal("no memory for an event");
 }
 
 static void drop_oldest(struct replica *replica)
@@ -105,6 +127,8 @@ void replica_free(struct replica *replica)
         drop_oldest(replica);
     while (!STAILQ_EMPTY(&replica->links))
         drop_link(replica);
+    if (replica->turn != NULL)
+        event_free(replica->turn);
     consultations_free(replica->consultations);
     learned_links_free(replica->learned);
     free(replica->releases.rows);
@@ -119,15 +143,16 @@ bool replica_is_whole(const struct replica *replica)
 
 /* --- records --- */
 
-static void keep(struct replica *replica, const uint8_t *packed, size_t size)
+static void keep(struct replica *replica, const uint8_t *packed, size_t size, unsigned count)
 {
     struct waiting_record *record = memory_allocate(1, sizeof(*record) + size);
 
     while (replica->waiting_bytes + size > QUEUE_LIMIT) {
+        replica->dropped += STAILQ_FIRST(&replica->waiting)->count;
         drop_oldest(replica);
-        replica->dropped++;
     }
     record->size = size;
+    record->count = count;
     memcpy(record->packed, packed, size);
     STAILQ_INSERT_TAIL(&replica->waiting, record, next);
     replica->waiting_bytes += size;
@@ -147,16 +172,46 @@ static bool send_waiting(struct replica *replica)
 }
 
 /* Behind those that wait: the log keeps their order. */
+void replica_flush(struct replica *replica)
+{
+    if (replica->batched == 0)
+        return;
+    if (!send_waiting(replica) || replica->registry == NULL ||
+        link_send(replica->registry, MESSAGE_RECORD, replica->batch, replica->batch_size, -1) != 0)
+        keep(replica, replica->batch, replica->batch_size, replica->batched);
+    replica->batch_size = 0;
+    replica->batched = 0;
+}
+
+/* What passed may wait for others of its kind until the end of the turn; what was stopped, and what
+ * went wrong, would be missed if the worker died before. */
+static bool may_wait(const struct replica *replica, const struct record *record)
+{
+    return replica->turn != NULL && (record->event == EVENT_ALLOW || record->event == EVENT_SPLICE);
+}
+
+static size_t pack(struct replica *replica, const struct record *record)
+{
+    return record_pack(record, replica->batch + replica->batch_size,
+                       sizeof(replica->batch) - replica->batch_size);
+}
+
 static void submit(struct replica *replica, const struct record *record)
 {
-    uint8_t packed[MESSAGE_MAX];
-    size_t size = record_pack(record, packed, sizeof(packed));
+    size_t size = pack(replica, record);
 
+    if (size == 0) { /* no room behind the others */
+        replica_flush(replica);
+        size = pack(replica, record);
+    }
     if (size == 0)
         return;
-    if (!STAILQ_EMPTY(&replica->waiting) || replica->registry == NULL ||
-        link_send(replica->registry, MESSAGE_RECORD, packed, size, -1) != 0)
-        keep(replica, packed, size);
+    replica->batch_size += size;
+    replica->batched++;
+    if (!may_wait(replica, record))
+        replica_flush(replica);
+    else if (replica->batched == 1)
+        event_active(replica->turn, EV_TIMEOUT, 0);
 }
 
 static void tell_of_dropped(struct replica *replica)
@@ -183,12 +238,13 @@ void replica_record(struct replica *replica, const struct record *record)
 
 bool replica_has_waiting(const struct replica *replica)
 {
-    return !STAILQ_EMPTY(&replica->waiting) || !STAILQ_EMPTY(&replica->links) ||
-           replica->unsent_count > 0;
+    return replica->batched > 0 || !STAILQ_EMPTY(&replica->waiting) ||
+           !STAILQ_EMPTY(&replica->links) || replica->unsent_count > 0;
 }
 
 static bool send_sign(struct replica *replica, const struct message_sign *sign)
 {
+    replica_flush(replica);
     if (replica->registry == NULL ||
         link_send(replica->registry, MESSAGE_SIGN, sign, sizeof(*sign), -1) != 0)
         return false;
@@ -406,6 +462,7 @@ bool replica_tell(struct replica *replica)
     replica->allowed_at = now;
     if (replica->registry == NULL)
         return true;
+    replica_flush(replica);
     while (replica->allowance > 0 && !STAILQ_EMPTY(&replica->links)) {
         const struct learned_link *link = &STAILQ_FIRST(&replica->links)->link;
         if (link_send(replica->registry, MESSAGE_LEARNED, link, sizeof(*link), -1) != 0)

@@ -48,6 +48,13 @@ bool replica_tell(struct replica *replica);
 /* A fresh incident number; 0 when none is left. */
 uint64_t replica_incident(struct replica *replica);
 
+/*
+ * To the registry: what was stopped at once; what passed too, unless replica_batch() was called.
+ */
 void replica_record(struct replica *replica, const struct record *record);
+/* From now on records of what passed wait until the end of the loop's turn, and go together. */
+void replica_batch(struct replica *replica, struct event_base *base);
+/* Sends what waits for that end. */
+void replica_flush(struct replica *replica);
 
 #endif

@@ -184,6 +184,8 @@ static void on_connection(evutil_socket_t listener, short what, void *argument)
 /* What is still to be told waits for a registry that is on its way, within the time to drain. */
 static void end_loop_when_empty(struct worker *worker)
 {
+    if (worker->draining)
+        replica_flush(worker->replica);
     bool told = !replica_has_waiting(worker->replica) || worker->child->parent == NULL ||
                 worker->child->stopping;
 
@@ -448,6 +450,7 @@ static int worker_start(struct child *child)
     worker->leaves = leaf_cache_new(worker->base, 0);
     worker->examinations = examinations_new(worker->base);
     worker->replica = replica_new(configuration->policy.linger);
+    replica_batch(worker->replica, worker->base);
     worker->flow_limit = count_flows(configuration);
     deadline_init(&worker->accept_again, worker->base, on_accept_again, worker);
     deadline_init(&worker->drain, worker->base, on_drained, worker);
@@ -482,6 +485,7 @@ static void worker_stop(struct child *child)
     deadline_clear(&worker->accept_again);
     deadline_clear(&worker->drain);
     deadline_clear(&worker->tell);
+    replica_flush(worker->replica);
     replica_set_registry(worker->replica, NULL);
     leaf_cache_set_signer(worker->leaves, NULL);
     link_free(worker->registry);

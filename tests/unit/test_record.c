@@ -258,6 +258,18 @@ static void test_pack(void **state)
     }
     packed[size] = 0;
     assert_false(record_unpack(packed, size + 1, &copy));
+    assert_false(record_unpack(packed, 0, &copy));
+    /* One behind the other. */
+    assert_int_equal(record_unpack_first(packed, size + 1, &copy), size);
+    record_init(&record, EVENT_BLOCK);
+    record_set_number(&record, RECORD_INCIDENT, UINT64_MAX);
+    size_t second = record_pack(&record, packed + size, sizeof(packed) - size);
+    assert_int_equal(record_unpack_first(packed, size + second, &copy), size);
+    assert_int_equal(record_unpack_first(packed + size, second, &copy), second);
+    assert_int_equal(copy.event, EVENT_BLOCK);
+    assert_true(span_equal(record_get(&copy, RECORD_INCIDENT), SPAN("18446744073709551615")));
+    record_set_number(&record, RECORD_INCIDENT, 0);
+    assert_true(span_equal(record_get(&record, RECORD_INCIDENT), SPAN("0")));
 }
 
 static void test_unpack_refuses(void **state)

@@ -544,6 +544,37 @@ static void release_ends_by_hand(void **state)
     link_free(worker.link);
 }
 
+/* Several in one message; behind one that is malformed the link ends, and what was before counts.
+ */
+static void records_come_together(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker worker;
+    struct record record;
+    uint8_t packed[MESSAGE_MAX];
+    size_t size = 0;
+
+    join(fixture, &worker, 0);
+    record_init(&record, EVENT_ALLOW);
+    for (unsigned i = 0; i < 5; i++) {
+        record_set_number(&record, RECORD_MS, i);
+        size += record_pack(&record, packed + size, sizeof(packed) - size);
+    }
+    assert_int_equal(link_send(worker.link, MESSAGE_RECORD, packed, size, -1), 0);
+    turn(fixture);
+    assert_false(worker.closed);
+    json_t *reply = ask_well(fixture, "{\"command\":\"status\"}");
+    assert_int_equal(number_of(json_object_get(reply, "events"), "allow"), 5);
+    json_decref(reply);
+    packed[size] = 0xff;
+    assert_int_equal(link_send(worker.link, MESSAGE_RECORD, packed, size + 1, -1), 0);
+    turn(fixture);
+    assert_true(worker.closed);
+    reply = ask_well(fixture, "{\"command\":\"status\"}");
+    assert_int_equal(number_of(json_object_get(reply, "events"), "allow"), 10);
+    json_decref(reply);
+}
+
 static void nothing_is_released_that_cannot_be_kept(void **state)
 {
     struct fixture *fixture = *state;
@@ -588,23 +619,15 @@ static void nothing_is_released_that_cannot_be_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(worker_hears_the_state),
-        TEST(malformed_message_closes_the_link),
-        TEST(worker_speaks_for_itself),
-        TEST(numbers_are_ones_own),
-        TEST(malformed_link_closes_the_link),
-        TEST(typed_link_is_told_to_every_worker),
-        TEST(flooded_chat_is_recorded),
-        TEST(consultation_ends_after_linger),
-        TEST(signs_are_not_repeated),
-        TEST(too_many_scopes_mean_every_scope),
-        TEST(state_survives_a_restart),
-        TEST(own_meeting_survives_a_restart),
-        TEST(own_meetings_have_their_scope),
-        TEST(flows_are_gathered),
-        TEST(release_expires_on_time),
-        TEST(release_ends_by_hand),
-        TEST(nothing_is_released_that_cannot_be_kept),
+        TEST(worker_hears_the_state),         TEST(malformed_message_closes_the_link),
+        TEST(worker_speaks_for_itself),       TEST(numbers_are_ones_own),
+        TEST(malformed_link_closes_the_link), TEST(typed_link_is_told_to_every_worker),
+        TEST(flooded_chat_is_recorded),       TEST(consultation_ends_after_linger),
+        TEST(signs_are_not_repeated),         TEST(too_many_scopes_mean_every_scope),
+        TEST(state_survives_a_restart),       TEST(own_meeting_survives_a_restart),
+        TEST(own_meetings_have_their_scope),  TEST(flows_are_gathered),
+        TEST(release_expires_on_time),        TEST(release_ends_by_hand),
+        TEST(records_come_together),          TEST(nothing_is_released_that_cannot_be_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,33 @@ struct fixture {
     struct link *worker_end, *registry_end;
     struct message *messages;
     size_t count, room;
+    size_t packets; /* in which the records came */
 };
+
+static struct message *add_message(struct fixture *fixture, enum message_type type)
+{
+    if (fixture->count == fixture->room) {
+        fixture->room = fixture->room * 2 + 16;
+        fixture->messages = reallocarray(fixture->messages, fixture->room, sizeof(struct message));
+        assert_non_null(fixture->messages);
+    }
+    struct message *message = &fixture->messages[fixture->count++];
+    message->type = type;
+    return message;
+}
+
+/* Each as a message of its own. */
+static void add_records(struct fixture *fixture, const uint8_t *payload, size_t size)
+{
+    fixture->packets++;
+    while (size > 0) {
+        struct message *message = add_message(fixture, MESSAGE_RECORD);
+        size_t taken = record_unpack_first(payload, size, &message->record);
+        assert_true(taken > 0 && taken <= size);
+        payload += taken;
+        size -= taken;
+    }
+}
 
 static void on_registry_message(void *context, struct link *link, enum message_type type,
                                 const void *payload, size_t size, int fd)
@@ -36,19 +62,15 @@ static void on_registry_message(void *context, struct link *link, enum message_t
         fixture->registry_end = NULL;
         return;
     }
-    if (fixture->count == fixture->room) {
-        fixture->room = fixture->room * 2 + 16;
-        fixture->messages = reallocarray(fixture->messages, fixture->room, sizeof(struct message));
-        assert_non_null(fixture->messages);
+    if (type == MESSAGE_RECORD) {
+        add_records(fixture, payload, size);
+        return;
     }
-    struct message *message = &fixture->messages[fixture->count++];
-    message->type = type;
+    struct message *message = add_message(fixture, type);
     if (type == MESSAGE_SIGN)
         memcpy(&message->sign, payload, size);
     else if (type == MESSAGE_LEARNED)
         memcpy(&message->number, payload, sizeof(message->number));
-    else if (type == MESSAGE_RECORD)
-        assert_true(record_unpack(payload, size, &message->record));
     else
         assert_int_equal(type, MESSAGE_NUMBERS_LOW);
 }
@@ -112,7 +134,7 @@ static int teardown(void **state)
 /* What came to the registry since the last call. */
 static size_t hear(struct fixture *fixture)
 {
-    fixture->count = 0;
+    fixture->count = fixture->packets = 0;
     for (size_t before = SIZE_MAX; before != fixture->count;) {
         before = fixture->count;
         loop_settle(fixture->base);
@@ -504,6 +526,76 @@ static void test_records_pass(void **state)
     assert_int_equal(number_of(&fixture->messages[1]), 2);
 }
 
+static void send_event(struct fixture *fixture, enum record_event event, unsigned number,
+                       size_t padding)
+{
+    static char text[RECORD_VALUE];
+    struct record record;
+
+    memset(text, 'p', sizeof(text));
+    record_init(&record, event);
+    record_set_number(&record, RECORD_INCIDENT, number);
+    record_set(&record, RECORD_PATH, (struct span){text, padding});
+    replica_record(fixture->replica, &record);
+}
+
+static void test_records_go_together(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message_sign sign;
+
+    replica_batch(fixture->replica, fixture->base);
+    registry_comes(fixture);
+    for (unsigned i = 1; i <= 20; i++)
+        send_event(fixture, i % 2 == 0 ? EVENT_ALLOW : EVENT_SPLICE, i, 100);
+    assert_true(replica_has_waiting(fixture->replica));
+    assert_int_equal(hear(fixture), 20);
+    assert_int_equal(fixture->packets, 1);
+    for (unsigned i = 1; i <= 20; i++)
+        assert_int_equal(number_of(&fixture->messages[i - 1]), i);
+    assert_false(replica_has_waiting(fixture->replica));
+    /* what was stopped does not wait, and what came before it goes with it */
+    send_event(fixture, EVENT_ALLOW, 1, 0);
+    send_event(fixture, EVENT_BLOCK, 2, 0);
+    assert_false(replica_has_waiting(fixture->replica));
+    send_event(fixture, EVENT_ALLOW, 3, 0);
+    assert_int_equal(hear(fixture), 3);
+    assert_int_equal(fixture->packets, 2);
+    /* nor does a sign pass by what was before it */
+    send_event(fixture, EVENT_ALLOW, 4, 0);
+    replica_sign(fixture->replica, "room:1", "zoom", "192.168.10.21");
+    assert_int_equal(hear(fixture), 2);
+    assert_int_equal(fixture->messages[0].type, MESSAGE_RECORD);
+    assert_int_equal(fixture->messages[1].type, MESSAGE_SIGN);
+    memcpy(&sign, &fixture->messages[1].sign, sizeof(sign));
+    assert_string_equal(sign.scope, "room:1");
+    /* more than one message holds */
+    for (unsigned i = 1; i <= 100; i++)
+        send_event(fixture, EVENT_ALLOW, i, RECORD_VALUE);
+    assert_int_equal(hear(fixture), 100);
+    assert_true(fixture->packets >= 7 && fixture->packets <= 10);
+    for (unsigned i = 1; i <= 100; i++)
+        assert_int_equal(number_of(&fixture->messages[i - 1]), i);
+}
+
+/* Of those that go together each is counted when they are lost. */
+static void test_lost_batches_are_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    char expected[80];
+
+    replica_batch(fixture->replica, fixture->base);
+    for (unsigned i = 0; i < 2000; i++)
+        send_event(fixture, EVENT_ALLOW, i, RECORD_VALUE);
+    registry_comes(fixture);
+    size_t heard = hear(fixture);
+    assert_true(heard > 900 && heard < 1100);
+    const struct message *last = &fixture->messages[heard - 1];
+    snprintf(expected, sizeof(expected), "%zu records were lost while the registry was away",
+             2000 - (heard - 1));
+    assert_true(span_equal(record_get(&last->record, RECORD_DETAIL), span_of(expected)));
+}
+
 static void test_records_wait(void **state)
 {
     struct fixture *fixture = *state;
@@ -730,6 +822,8 @@ int main(void)
         TEST(test_numbers_without_registry),
         TEST(test_numbers_of_another_registry),
         TEST(test_records_pass),
+        TEST(test_records_go_together),
+        TEST(test_lost_batches_are_counted),
         TEST(test_records_wait),
         TEST(test_records_are_bounded),
         TEST(test_records_wait_for_a_slow_registry),
