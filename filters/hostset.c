@@ -215,7 +215,13 @@ const struct hostset_entry *hostset_find(const struct hostset *set, struct span 
     char text[HOST_TEXT];
     if (!set || set->count == 0 || !host_normalise(host, text))
         return NULL;
-    struct span name = span_of(text);
+    return hostset_find_normal(set, span_of(text));
+}
+
+const struct hostset_entry *hostset_find_normal(const struct hostset *set, struct span name)
+{
+    if (!set || set->count == 0)
+        return NULL;
     if (host_is_literal(name))
         return find_key(set, PATTERN_EXACT, hash_key(name), name);
 

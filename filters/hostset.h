@@ -42,6 +42,8 @@ const char *hostset_add(struct hostset *set, struct span pattern, int tag, struc
 
 /* The deciding entry for a host name (any case, trailing dot allowed), or NULL. Borrowed. */
 const struct hostset_entry *hostset_find(const struct hostset *set, struct span host);
+/* The same for a name as host_normalise() gives it, which many sets are asked for. */
+const struct hostset_entry *hostset_find_normal(const struct hostset *set, struct span name);
 
 size_t hostset_count(const struct hostset *set);
 const struct hostset_entry *hostset_at(const struct hostset *set, size_t index);

@@ -100,12 +100,12 @@ static const struct service *find_service(const struct policy *policy, struct sp
                                           const struct hostset_entry **entry)
 {
     for (size_t i = 0; i < policy->service_count; i++) {
-        *entry = hostset_find(policy->services[i].hosts, host);
+        *entry = hostset_find_normal(policy->services[i].hosts, host);
         if (*entry)
             return &policy->services[i];
     }
     for (size_t i = 0; i < policy->service_count; i++) {
-        *entry = hostset_find(policy->services[i].call, host);
+        *entry = hostset_find_normal(policy->services[i].call, host);
         if (*entry || is_attachment_host(&policy->services[i], host))
             return &policy->services[i];
     }
@@ -116,15 +116,15 @@ static enum destination_class classify(const struct policy *policy, struct span 
                                        const struct service **service,
                                        const struct hostset_entry **entry)
 {
-    if ((*entry = hostset_find(policy->clinic_deny, host)))
+    if ((*entry = hostset_find_normal(policy->clinic_deny, host)))
         return CLASS_DENIED;
     if ((*service = find_service(policy, host, entry)))
         return CLASS_SERVICE;
-    if ((*entry = hostset_find(policy->clinic, host)))
+    if ((*entry = hostset_find_normal(policy->clinic, host)))
         return CLASS_CLINIC;
-    if ((*entry = hostset_find(policy->denied, host)))
+    if ((*entry = hostset_find_normal(policy->denied, host)))
         return CLASS_DENIED;
-    if ((*entry = hostset_find(policy->system, host)))
+    if ((*entry = hostset_find_normal(policy->system, host)))
         return CLASS_SYSTEM;
     return CLASS_UNKNOWN;
 }
@@ -135,7 +135,10 @@ enum destination_class policy_classify(const struct policy *policy, struct span 
 {
     const struct service *found_service = NULL;
     const struct hostset_entry *found_entry = NULL;
-    enum destination_class class = classify(policy, host, &found_service, &found_entry);
+    enum destination_class class = CLASS_UNKNOWN;
+    char name[HOST_TEXT];
+    if (host_normalise(host, name))
+        class = classify(policy, span_of(name), &found_service, &found_entry);
     if (service)
         *service = found_service;
     if (entry)
@@ -181,9 +184,12 @@ const struct service *policy_service_by_address(const struct policy *policy,
 const struct service *policy_service_by_host(const struct policy *policy, struct span host)
 {
     const struct hostset_entry *entry;
-    const struct service *service = find_service(policy, host, &entry);
+    char name[HOST_TEXT];
+    if (!host_normalise(host, name))
+        return NULL;
+    const struct service *service = find_service(policy, span_of(name), &entry);
     for (size_t i = 0; !service && i < policy->service_count; i++)
-        if (hostset_find(policy->services[i].chat, host))
+        if (hostset_find_normal(policy->services[i].chat, span_of(name)))
             service = &policy->services[i];
     return service;
 }
@@ -202,8 +208,11 @@ const struct url_pattern *policy_attachment_host(const struct policy *policy, st
 
 const struct service *policy_call_service(const struct policy *policy, struct span host)
 {
+    char name[HOST_TEXT];
+    if (!host_normalise(host, name))
+        return NULL;
     for (size_t i = 0; i < policy->service_count; i++)
-        if (hostset_find(policy->services[i].call, host))
+        if (hostset_find_normal(policy->services[i].call, span_of(name)))
             return &policy->services[i];
     return NULL;
 }

@@ -101,6 +101,9 @@ static bool is_country_domain(struct span domain)
 
 static bool host_fits(struct span pattern, struct span host)
 {
+    char last = pattern.data[pattern.size - 1];
+    if (last != '*' && (host.size == 0 || host.data[host.size - 1] != last))
+        return false;
     if (!span_ends(pattern, SPAN(".*")))
         return host_pattern_matches(pattern, host);
     /* ".google.*" also fits the bare name; the pattern keeps its dots around the company's label */

@@ -41,7 +41,7 @@ static void block_add(struct http1_message *message, size_t size)
     size_t room = old ? 2 * old->size : BLOCK_FIRST;
     if (room < wanted)
         room = wanted;
-    struct http1_block *block = memory_allocate(1, sizeof(*block) + room);
+    struct http1_block *block = memory_resize(NULL, 1, sizeof(*block) + room);
     block->size = room;
     block->next = old;
     if (kept > 0)

@@ -39,25 +39,30 @@ static void append(struct evbuffer *out, const struct span *parts, size_t count)
 
 /* --- what is passed on --- */
 
-static const char *const HOP[] = {
-    "Connection",
-    "Content-Length",
-    "HTTP2-Settings",
-    "Keep-Alive",
-    "Proxy-Authenticate",
-    "Proxy-Authentication-Info",
-    "Proxy-Authorization",
-    "Proxy-Connection",
-    "TE",
-    "Trailer",
-    "Transfer-Encoding",
-    "Upgrade",
+#define HOP(name)                                                                                  \
+    {                                                                                              \
+        name, sizeof(name) - 1                                                                     \
+    }
+static const struct span hops[] = {
+    HOP("Connection"),
+    HOP("Content-Length"),
+    HOP("HTTP2-Settings"),
+    HOP("Keep-Alive"),
+    HOP("Proxy-Authenticate"),
+    HOP("Proxy-Authentication-Info"),
+    HOP("Proxy-Authorization"),
+    HOP("Proxy-Connection"),
+    HOP("TE"),
+    HOP("Trailer"),
+    HOP("Transfer-Encoding"),
+    HOP("Upgrade"),
 };
+#undef HOP
 
 bool http1_is_hop(const struct http1_head *head, struct span name)
 {
-    for (size_t i = 0; i < sizeof(HOP) / sizeof(HOP[0]); i++)
-        if (span_equal_nocase(name, span_of(HOP[i])))
+    for (size_t i = 0; i < sizeof(hops) / sizeof(hops[0]); i++)
+        if (span_equal_nocase(name, hops[i]))
             return true;
     /* A request without Host would be another request: Connection has no say in it. */
     if (span_equal_nocase(name, SPAN("Host")))
