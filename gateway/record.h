@@ -78,7 +78,7 @@ const char *record_field_name(enum record_field field);
     X(RELOAD, "reload", 5, ROLES_PARENT)                                                           \
     X(START, "start", 5, ROLES_PARENT)                                                             \
     X(STOP, "stop", 5, ROLES_PARENT)                                                               \
-    X(PROCESS, "process", 3, ROLES_PARENT)
+    X(PROCESS, "process", 3, ROLES_PARENT | ROLES_REGISTRY)
 enum record_event {
 #define X(symbol, name, severity, who) EVENT_##symbol,
     RECORD_EVENTS(X)

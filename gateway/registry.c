@@ -280,6 +280,18 @@ static void on_drain_turn(evutil_socket_t fd, short what, void *context)
     evtimer_add(process->draining, process->shut ? &soon : &turn);
 }
 
+/* It cannot tell of its own end: whatever ended it, a signal of the sandbox too. */
+static void tell_of_parent(struct registry *registry)
+{
+    static const char text[] = "the parent is gone: nothing is replaced until it is started again";
+    struct record record;
+
+    log_warnx("%s", text);
+    record_init(&record, EVENT_PROCESS);
+    record_set_text(&record, RECORD_DETAIL, text);
+    registry_write(registry, &record);
+}
+
 static void drain(struct child *child)
 {
     static const struct timeval turn = {0, DRAIN_TURN * 1000};
@@ -287,6 +299,8 @@ static void drain(struct child *child)
 
     if (process->draining != NULL)
         return;
+    if (child->parent == NULL && !child->stopping)
+        tell_of_parent(process->registry);
     registry_free_questions(process->registry);
     control_stop(process->registry->control);
     process->draining = evtimer_new(child->base, on_drain_turn, child);

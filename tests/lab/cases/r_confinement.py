@@ -6,6 +6,7 @@
 import os
 import pwd
 import re
+import signal
 import subprocess
 import time
 
@@ -162,3 +163,13 @@ def worker_that_was_taken_over(lab):
     finally:
         lab.gateway.stop()
         type(lab.gateway).daemon = original
+
+
+@case(deaths=True)
+def parent_that_dies_is_told_of(lab):
+    """By the registry, which outlives it; and no new connection is let through meanwhile."""
+    os.kill(lab.gateway.process.pid, signal.SIGSYS)
+    record = lab.collector.wait(20, event="process")
+    check("the parent is gone" in record.get("detail", ""), record)
+    lab.gateway.stop()
+    lab.gateway.process = None
