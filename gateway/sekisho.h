@@ -99,6 +99,7 @@ enum sekisho_exit sekisho_check(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_config(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_dns_config(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_ca(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_update(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_status(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_flows(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_explain(const struct sekisho *sekisho);

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What firmware/test checks of an image that has booted: functions of the ground, in the order of a
+# device's life. A check fails by an exception.
+
+import base64
+import socket
+import struct
+import threading
+import time
+
+from ground import COLLECTOR, COLLECTOR_PORT, DNS_NUMBER
+
+from case import NAVIGATE, check, equal, not_reached, reached
+from echo import Echo, attempt, internet_sum
+from gateway import ROOM, SERVICES
+from network import CLIENTS, GATEWAY_LAN4, GATEWAY_WAN4, origin4
+from origins import FILES
+from processes import wait_for
+
+MEDIA = origin4(60)
+ELSEWHERE = origin4(31)
+LEAK = b"SEKISHO-LEAK"  # even
+LEAK_PORT = 4444
+
+CONFIGURATION = """
+network { lan = {"br-lan"} resolvers = {"127.0.0.1"} dns-file = "/data/state/dnsmasq.conf" }
+listen "transparent" { }
+room "%s" { clients = {"%s"} }
+clinic {
+    name = "ラボ診療所"
+    contact = "内線 100"
+    allow = {"ehr.example-clinic.jp", "files.example.net", "labo.example.jp"}
+    files = {"pdf from labo.example.jp"}
+}
+tls { trust = "/data/etc/trust.pem" }
+log { to = "unix:/run/syslog/sekisho" }
+include("lab.conf")
+""" % (ROOM, CLIENTS["clinician"][2])
+LAB_SERVICES = SERVICES + """
+service "lab" { networks = {"%s/32"} media-udp = {"3478"} reviewed = "2026-11-01" }
+""" % MEDIA
+
+
+class Hammer:
+    """A client that tries to get out all the while: UDP, TCP, ICMP and the web, to a stranger."""
+
+    def __init__(self, ground, client="other"):
+        self.ground, self.client = ground, client
+        self.tries = 0
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        with self.ground.lab.network.on(self.client):
+            icmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        echo = struct.pack("!BBHHH", 8, 0, 0, 1, 1) + LEAK
+        echo = echo[:2] + struct.pack("!H", internet_sum(echo)) + echo[4:]
+        while not self._stop:
+            try:
+                udp = self.ground.lab.network.datagram(self.client, ELSEWHERE, LEAK_PORT, 0.2)
+                for _ in range(5):
+                    udp.send(LEAK)
+                udp.close()
+            except OSError:
+                pass
+            for port in (LEAK_PORT, 443):
+                try:
+                    self.ground.lab.network.connect(self.client, ELSEWHERE, port, 0.3).close()
+                except OSError:
+                    pass
+            try:
+                icmp.sendto(echo, (ELSEWHERE, 0))
+            except OSError:
+                pass
+            time.sleep(0.2)
+            self.tries += 1
+
+    def stop(self):
+        self._stop = True
+        self._thread.join(5)
+        return self.tries
+
+
+def leaks(ground):
+    """Frames of the hammer that reached the internet: its bytes, or its destination and port."""
+    found = ground.frames.with_bytes(LEAK, LEAK[:12])
+    for frame in list(ground.frames.frames):
+        if frame[12:14] == b"\x08\x00" and frame[30:34] == bytes(map(int, ELSEWHERE.split("."))):
+            found.append(frame)
+    return found
+
+
+# --- the first boot ---
+
+def nothing_leaks_while_it_starts(ground):
+    hammer = Hammer(ground)
+    before = len(ground.frames.frames)
+    ground.seconds = ground.machine.ready(600)
+    time.sleep(5)
+    tries = hammer.stop()
+    check(tries >= 5, "the client hardly tried: %d" % tries)
+    found = leaks(ground)
+    check(not found, "%d frames of the client got out: %r" % (len(found), found[:3]))
+    print("    %d rounds of tries, %d frames of the gateway itself on the WAN" % (
+        tries, len(ground.frames.frames) - before))
+
+
+def it_is_healthy(ground):
+    machine = ground.machine
+    wait_for(lambda: machine.run("/usr/lib/sekisho/healthy", check=False)[0] == 0, 120 * machine.slow,
+             lambda: machine.run("/usr/lib/sekisho/healthy; cat /run/log/messages | tail -n 20",
+                                 check=False)[1], 3)
+
+
+def an_unconfigured_gateway_is_shut(ground):
+    lab = ground.lab
+    certificate = ground.enrol()
+    check(b"BEGIN CERTIFICATE" in certificate)
+    page = lab.curl("clinician", "http://%s/" % GATEWAY_LAN4, trust="internet")
+    check(page.status == 200 and "設定が済んでいません" in page.text, page)
+    shown = ground.machine.run("sekisho ca show 2>/dev/null").splitlines()
+    fingerprint = [line.split()[-1] for line in shown if line.startswith("SHA-256")][0]
+    check(fingerprint in page.text, fingerprint, page.text)
+    for host in ("ehr.example-clinic.jp", "www.patient-link.example"):
+        answer = lab.curl("clinician", *NAVIGATE, "https://%s/" % host, trust="clinic", seconds=60)
+        equal(answer.status, 403, host, answer)
+        not_reached(lab, host)
+    equal(attempt(lab, "phone", "udp", ELSEWHERE, 9999, b"x")[0], "refused")
+
+
+def scan_of_both_sides(ground):
+    """TCP and UDP ports that answer: only what firmware/README documents."""
+    def scan(host, address, *words):
+        told = ground.lab.network.run(host, "nmap", "-n", "-Pn", "--max-retries", "1", "-oG", "-",
+                                      *words, address)
+        return {item.strip().split("/")[0] + "/" + item.strip().split("/")[2]
+                for line in told.splitlines() if "Ports:" in line
+                for item in line.split("Ports:")[1].split("\t")[0].split(",")
+                if "/open/" in item}
+    lan = scan("other", GATEWAY_LAN4, "-sS", "-p", "1-65535", "--min-rate", "3000")
+    equal(lan, {"53/tcp", "80/tcp"}, "the LAN's side")
+    wan = scan("internet", GATEWAY_WAN4, "-sS", "-p", "1-65535", "--min-rate", "3000")
+    equal(wan, set(), "the WAN's side")
+    equal(scan("internet", GATEWAY_WAN4, "-sU", "-p", "53,67,68,123,161,500,514,5353"), set(), "the WAN, UDP")
+
+
+# --- configured ---
+
+def it_takes_a_configuration(ground):
+    lab, machine = ground.lab, ground.machine
+    with open(lab.certificates.root, "rb") as file:
+        root = file.read()
+    network = ("schema = 1\nwan = dhcp\nntp = %s\nsyslog = %s:%d\nsyslog-name = %s\n" % (
+        origin4(DNS_NUMBER), origin4(DNS_NUMBER), COLLECTOR_PORT, COLLECTOR)).encode()
+    ground.files = {"sekisho.conf": CONFIGURATION.encode(), "lab.conf": LAB_SERVICES.encode(),
+                    "network.conf": network, "trust.pem": root, "syslog-ca.pem": root}
+    for name, content in ground.files.items():
+        put(machine, "/data/etc/" + name, content)
+    machine.run("sync; killall rsyslogd; sekisho check", 120)
+    machine.run("sekisho reload", 120)
+    record = ground.collector.wait(120, event="reload")
+    equal(record[":app"], "sekishod", record)
+
+
+def put(machine, path, content):
+    """A file by the serial line."""
+    text = base64.b64encode(content).decode()
+    machine.run(": >/tmp/put")
+    for at in range(0, len(text), 800):
+        machine.run("printf %%s '%s' >>/tmp/put" % text[at:at + 800])
+    machine.run("base64 -d /tmp/put >%s.new && mv %s.new %s" % (path, path, path))
+
+
+def the_web_is_inspected(ground):
+    lab = ground.lab
+    answer = lab.curl("clinician", "https://ehr.example-clinic.jp/", trust="clinic", seconds=60)
+    reached(lab, answer)
+    check("電子カルテ" in answer.text, answer)
+    seen = lab.origins.requests("ehr.example-clinic.jp", least=1)
+    equal(seen[0]["client"], GATEWAY_WAN4, "the origin sees the gateway")
+    ground.collector.wait(event="allow", host="ehr.example-clinic.jp")
+
+
+def what_is_denied_is_blocked(ground):
+    answer = ground.lab.curl("clinician", *NAVIGATE, "https://bit.ly/3xYzAbC", trust="clinic", seconds=60)
+    equal(answer.status, 403, answer)
+    record = ground.collector.wait(event="block", reason="denied-destination")
+    check(record.get("incident"), record)
+    not_reached(ground.lab, "bit.ly")
+
+
+def a_bad_certificate_is_not_made_good(ground):
+    answer = ground.lab.curl("clinician", "https://expired.example-clinic.jp/", seconds=60)
+    check(answer.exit != 0 and answer.status == 0, answer)
+    ground.collector.wait(event="tls-error", sni="expired.example-clinic.jp")
+
+
+def a_spliced_service_is_untouched(ground):
+    """The client trusts the internet's CA alone: what it sees is the origin's own certificate."""
+    answer = ground.lab.curl("clinician", "https://web.splice.example/", trust="internet", seconds=60)
+    reached(ground.lab, answer)
+
+
+def a_consultation_blocks_links_and_files(ground):
+    lab = ground.lab
+    reached(lab, lab.curl("clinician", "https://call.telemed.example/room/1", seconds=60))
+    ground.collector.wait(event="consultation-on")
+    time.sleep(1)
+    for url in ("https://www.patient-link.example/present?x=1", "https://files.example.net/setup.pdf",
+                "https://files.example.net/records.zip"):
+        answer = lab.curl("phone", *NAVIGATE, url, trust="clinic", seconds=60)
+        equal(answer.status, 403, url, answer)
+    not_reached(lab, "www.patient-link.example")
+    answer = lab.curl("clinician", "https://labo.example.jp/real.pdf", seconds=60)
+    reached(lab, answer)
+    equal(answer.body, FILES["real.pdf"][0], "a listed file")
+
+
+def media_passes_and_nothing_else(ground):
+    lab = ground.lab
+    with Echo(lab, "internet", MEDIA, 3478) as media, Echo(lab, "internet", ELSEWHERE, 3478) as other:
+        equal(attempt(lab, "clinician", "udp", MEDIA, 3478, b"\0\1\0\0media")[0], "passes")
+        equal(attempt(lab, "clinician", "udp", ELSEWHERE, 3478, b"\0\1\0\0media")[0], "refused")
+        check(media.seen and not other.seen, media.seen, other.seen)
+
+
+def quic_is_refused(ground):
+    equal(attempt(ground.lab, "phone", "udp", ELSEWHERE, 443, b"\xc0" * 1200)[0], "refused")
+
+
+def the_log_waits_for_its_collector(ground):
+    """The collector is away; what happens meanwhile arrives when it is back."""
+    ground.collector.shut()
+    time.sleep(2)
+    answer = ground.lab.curl("phone", *NAVIGATE, "https://bit.ly/while-away", trust="clinic", seconds=60)
+    equal(answer.status, 403, answer)
+    time.sleep(3)
+    ground.collector.open()
+    wait_for(lambda: any("while-away" in line for line in ground.collector.lines), 180,
+             lambda: "the record did not arrive; the last: %r" % ground.collector.lines[-3:], 1)
+
+
+def the_media_survives_the_daemon(ground):
+    lab, machine = ground.lab, ground.machine
+    machine.run("killall -9 sekishod; true")
+    with Echo(lab, "internet", MEDIA, 3478):
+        equal(attempt(lab, "clinician", "udp", MEDIA, 3478, b"\0\1\0\0media")[0], "passes")
+    answer = lab.curl("clinician", "https://www.patient-link.example/", seconds=5)
+    check(answer.status != 200, answer)
+    not_reached(lab, "www.patient-link.example", since=time.time() - 6)
+    it_is_healthy(ground)
+
+
+def a_reload_leaks_nothing(ground):
+    ground.frames.clear()
+    hammer = Hammer(ground)
+    ground.machine.run("for i in 1 2 3; do sekisho reload || exit 1; done", 300)
+    tries = hammer.stop()
+    found = leaks(ground)
+    check(tries >= 1 and not found, "%d tries, got out: %r" % (tries, found[:3]))
+
+
+FIRST = [nothing_leaks_while_it_starts, it_is_healthy, an_unconfigured_gateway_is_shut,
+         scan_of_both_sides]
+CONFIGURED = [it_takes_a_configuration, the_web_is_inspected, what_is_denied_is_blocked,
+              a_bad_certificate_is_not_made_good, a_spliced_service_is_untouched,
+              a_consultation_blocks_links_and_files, media_passes_and_nothing_else, quic_is_refused,
+              the_log_waits_for_its_collector, the_media_survives_the_daemon, a_reload_leaks_nothing]

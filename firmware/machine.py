@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The image in QEMU, by emulation: its disks, its ports, and what a person sees and types on its
+# serial line.
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+OVMF = "/usr/share/OVMF"
+
+
+class MachineError(Exception):
+    pass
+
+
+class Machine:
+    """
+    `prefix`: words before QEMU's (nice, nsenter). `nets`: QEMU's words for each port, WAN first.
+    `firmware`: (code, variables) of OVMF; the variables are copied once and kept.
+    """
+
+    def __init__(self, folder, disk, nets=(), memory=256, firmware=None, prefix=(), stick=None,
+                 slow=1.0, descriptors=()):
+        self.folder, self.disk, self.nets, self.memory = folder, disk, nets, memory
+        self.firmware = firmware or (OVMF + "/OVMF_CODE_4M.fd", OVMF + "/OVMF_VARS_4M.fd")
+        self.prefix, self.stick, self.slow = list(prefix), stick, slow
+        self.descriptors = descriptors
+        self.variables = os.path.join(folder, "variables.fd")
+        self.text = ""
+        self.process = self.serial = None
+        self._mark = 0
+        os.makedirs(folder, exist_ok=True)
+        if not os.path.exists(self.variables):
+            shutil.copy(self.firmware[1], self.variables)
+
+    def words(self):
+        words = [
+            "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-machine", "q35,smm=on" if
+            "secboot" in self.firmware[0] or "snakeoil" in self.firmware[0] else "q35",
+            "-smp", "1", "-m", str(self.memory), "-nodefaults", "-display", "none",
+            "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + self.firmware[0],
+            "-drive", "if=pflash,format=raw,unit=1,file=" + self.variables,
+            "-drive", "if=none,id=disk,format=raw,cache=writeback,discard=unmap,detect-zeroes=unmap,file=" + self.disk,
+            "-device", "virtio-blk-pci,drive=disk,bootindex=1",
+            "-device", "virtio-rng-pci", "-device", "i6300esb", "-watchdog-action", "reset",
+            "-chardev", "socket,id=serial,path=%s,server=on,wait=on" % self._socket_path(),
+            "-serial", "chardev:serial"]
+        if self.stick:
+            words += ["-drive", "if=none,id=stick,format=raw,file=" + self.stick,
+                      "-device", "qemu-xhci", "-device", "usb-storage,drive=stick"]
+        for number, net in enumerate(self.nets):
+            words += ["-netdev", net + ",id=net%d" % number, "-device",
+                      "virtio-net-pci,netdev=net%d,romfile=,mac=52:54:00:00:00:%02x,addr=%#x" % (
+                          number, number + 1, 0x10 + number)]
+        return words
+
+    def _socket_path(self):
+        return os.path.join(self.folder, "serial")
+
+    def start(self):
+        if os.path.exists(self._socket_path()):
+            os.unlink(self._socket_path())
+        self.log = open(os.path.join(self.folder, "qemu.log"), "ab")  # noqa: SIM115
+        self.process = subprocess.Popen([*self.prefix, *self.words()], stdin=subprocess.DEVNULL,
+                                        stdout=self.log, stderr=self.log, pass_fds=self.descriptors)
+        self.serial = socket.socket(socket.AF_UNIX)
+        for _ in range(400):
+            try:
+                self.serial.connect(self._socket_path())
+                break
+            except OSError:
+                if self.process.poll() is not None:
+                    raise MachineError("QEMU ended with %s: see %s" % (
+                        self.process.returncode, self.log.name)) from None
+                time.sleep(0.05)
+        else:
+            raise MachineError("QEMU opens no serial line")
+        self.serial.settimeout(0.2)
+        self._mark = len(self.text)
+        return self
+
+    def read(self):
+        """Takes what has come; False when the line is closed."""
+        try:
+            data = self.serial.recv(65536)
+        except socket.timeout:
+            return True
+        except OSError:
+            return False
+        if not data:
+            return False
+        text = data.decode(errors="replace").replace("\r", "")
+        self.text += text
+        with open(os.path.join(self.folder, "serial.log"), "a", encoding="utf-8") as file:
+            file.write(text)
+        return True
+
+    def drain(self, seconds):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self.read():
+            pass
+
+    def wait(self, pattern, seconds=120):
+        """Until the line says it, after what was waited for before: the match."""
+        until = time.monotonic() + seconds * self.slow
+        while True:
+            found = re.search(pattern, self.text[self._mark:])
+            if found:
+                self._mark += found.end()
+                return found
+            if time.monotonic() > until:
+                raise MachineError("the machine did not say %r; it said: %s" % (
+                    pattern, self.text[self._mark:][-1500:]))
+            if not self.read() and self.process.poll() is not None:
+                raise MachineError("QEMU ended while %r was waited for: %s" % (
+                    pattern, self.text[self._mark:][-1500:]))
+
+    def send(self, text):
+        self.serial.sendall(text.encode())
+
+    def menu(self, seconds=240):
+        """Until the console's menu is there."""
+        self.wait(r"9 start again[^\n]*\n> ", seconds)
+
+    def shell(self):
+        """From the menu to the command line, whose prompt is then a sign of ours."""
+        self.send("0\n")
+        time.sleep(0.5)
+        self.send("PS1=; PS2=; stty -echo; echo shell-''ready\n")
+        self.wait("shell-ready\n", 30)
+        self._count = 0
+
+    def run(self, command, seconds=60, check=True):
+        """A command on the command line: (exit status, what it said); check: a bad status raises."""
+        self._count += 1
+        mark = "-=%d=-" % self._count
+        self.send("{ %s\n} 2>&1 </dev/null; s=$?; echo; echo \"%s$s:\"\n" % (command, mark))
+        found = self.wait(r"([\s\S]*?)\n%s(\d+):\n" % mark, seconds)
+        status, said = int(found.group(2)), found.group(1)
+        if check and status != 0:
+            raise MachineError("%s: exit %d: %s" % (command, status, said[-1500:]))
+        return said if check else (status, said)
+
+    def ready(self, seconds=240):
+        """From the start until the network is open: the seconds it took. Ends in the shell."""
+        begun = time.monotonic()
+        self.menu(seconds)
+        self.shell()
+        while self.run("[ -e /run/open ]", check=False)[0] != 0:
+            if time.monotonic() - begun > seconds * self.slow:
+                raise MachineError("the network was not opened: " + self.run(
+                    "cat /run/log/*; ps; sekisho status", check=False)[1][-3000:])
+            time.sleep(0.5)
+        return time.monotonic() - begun
+
+    def kill(self):
+        """As a power cut: what the guest did not flush is lost."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+        if self.serial:
+            self.serial.close()
+            self.serial = None
+
+    def stop(self, seconds=60):
+        """Through the guest's own shutdown, from the shell."""
+        self.send("poweroff\n")
+        until = time.monotonic() + seconds * self.slow
+        while time.monotonic() < until and self.process.poll() is None:
+            self.read()
+        self.kill()

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Verifying and installing an update: see update.h. */
+#include "gateway/update.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
+#include "filters/memory.h"
+
+#define VERSIONS "EFI/Linux"
+#define PREFIX   "sekisho_"
+#define PART     "sekisho.part" /* no name that the loader looks for */
+#define PIECE    65536          /* bytes read at a time */
+#define LINE     128
+
+struct running {
+    char device[BUNDLE_TEXT], version[BUNDLE_TEXT];
+    uint32_t sequence, floor;
+};
+
+/* --- what runs --- */
+
+static bool take_value(const char *line, const char *name, char *value, size_t size)
+{
+    size_t length = strlen(name);
+
+    if (strncmp(line, name, length) != 0 || line[length] != '=')
+        return false;
+    snprintf(value, size, "%.*s", (int)strcspn(line + length + 1, "\n"), line + length + 1);
+    return true;
+}
+
+static uint32_t read_number(const char *text)
+{
+    char *end;
+    unsigned long number = strtoul(text, &end, 10);
+
+    return *text == '\0' || *end != '\0' || number > UINT32_MAX ? 0 : (uint32_t)number;
+}
+
+static bool read_running(const struct update_place *place, struct running *running)
+{
+    FILE *file = fopen(place->release, "re");
+    char line[LINE], number[16];
+
+    memset(running, 0, sizeof(*running));
+    if (file == NULL)
+        return false;
+    while (fgets(line, sizeof(line), file) != NULL) {
+        take_value(line, "device", running->device, sizeof(running->device));
+        take_value(line, "version", running->version, sizeof(running->version));
+        if (take_value(line, "sequence", number, sizeof(number)))
+            running->sequence = read_number(number);
+        if (take_value(line, "floor", number, sizeof(number)))
+            running->floor = read_number(number);
+    }
+    fclose(file);
+    return running->device[0] != '\0' && running->version[0] != '\0';
+}
+
+/* The floor that versions which proved themselves have left on the ESP. */
+static uint32_t read_floor(const struct update_place *place)
+{
+    char path[PATH_MAX], text[16] = "";
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/sekisho/floor", place->esp);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    if (fgets(text, sizeof(text), file) != NULL)
+        text[strcspn(text, "\n")] = '\0';
+    fclose(file);
+    return read_number(text);
+}
+
+/* --- verifying --- */
+
+static bool read_all(int fd, void *bytes, size_t size)
+{
+    size_t have = 0;
+
+    while (have < size) {
+        ssize_t more = read(fd, (char *)bytes + have, size - have);
+
+        if (more < 0 && errno == EINTR)
+            continue;
+        if (more <= 0)
+            return false;
+        have += (size_t)more;
+    }
+    return true;
+}
+
+static bool write_all(int fd, const void *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t done = write(fd, bytes, size);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return false;
+        bytes = (const char *)bytes + done;
+        size -= (size_t)done;
+    }
+    return true;
+}
+
+static X509_STORE *read_trust(const char *path)
+{
+    X509_STORE *trust = X509_STORE_new();
+
+    if (trust != NULL && X509_STORE_load_file(trust, path) != 1) {
+        X509_STORE_free(trust);
+        trust = NULL;
+    }
+    return trust;
+}
+
+/*
+ * Reads `size` bytes, which must have this digest; with `out` not -1 they are written there. False
+ * with errno 0 when the bytes are others.
+ */
+static bool pass_on(int in, int out, uint64_t size, const uint8_t digest[DIGEST_SIZE])
+{
+    char *piece = memory_allocate(PIECE, 1);
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    uint8_t found[EVP_MAX_MD_SIZE];
+    bool right = context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1;
+
+    errno = 0;
+    while (right && size > 0) {
+        size_t next = size < PIECE ? (size_t)size : PIECE;
+
+        right = read_all(in, piece, next) && EVP_DigestUpdate(context, piece, next) == 1 &&
+                (out == -1 || write_all(out, piece, next));
+        size -= next;
+    }
+    right = right && EVP_DigestFinal_ex(context, found, NULL) == 1 &&
+            CRYPTO_memcmp(found, digest, DIGEST_SIZE) == 0;
+    EVP_MD_CTX_free(context);
+    free(piece);
+    return right;
+}
+
+static enum bundle_fault read_manifest(int fd, X509_STORE *trust, const struct running *running,
+                                       uint32_t floor, struct bundle_manifest *manifest)
+{
+    uint8_t head[BUNDLE_HEAD];
+    enum bundle_fault fault = BUNDLE_FORM;
+    size_t size = 0;
+    char *signature;
+    struct stat facts;
+
+    if (read_all(fd, head, sizeof(head)))
+        fault = bundle_read_head(head, &size);
+    if (fault != BUNDLE_OK)
+        return fault;
+    signature = memory_allocate(size, 1);
+    fault = read_all(fd, signature, size)
+                ? bundle_verify((struct span){signature, size}, trust, manifest)
+                : BUNDLE_SIZE;
+    free(signature);
+    if (fault == BUNDLE_OK)
+        fault = bundle_fits(manifest, running->device, running->sequence,
+                            floor > running->floor ? floor : running->floor);
+    if (fault == BUNDLE_OK &&
+        (fstat(fd, &facts) != 0 ||
+         (uint64_t)facts.st_size != BUNDLE_HEAD + (uint64_t)size + manifest->size))
+        fault = BUNDLE_SIZE;
+    return fault;
+}
+
+/* Leaves the file's position at the payload. */
+static int verify(const struct update_place *place, int fd, struct running *running,
+                  struct bundle_manifest *manifest, char *error, size_t size)
+{
+    X509_STORE *trust = read_trust(place->trust);
+    enum bundle_fault fault;
+    off_t payload;
+
+    memset(manifest, 0, sizeof(*manifest));
+    if (trust == NULL) {
+        snprintf(error, size, "%s: no CA for updates: this image takes none", place->trust);
+        return -1;
+    }
+    if (!read_running(place, running)) {
+        X509_STORE_free(trust);
+        snprintf(error, size, "%s does not say what runs: this is no appliance", place->release);
+        return -1;
+    }
+    fault = read_manifest(fd, trust, running, read_floor(place), manifest);
+    X509_STORE_free(trust);
+    payload = lseek(fd, 0, SEEK_CUR);
+    if (fault == BUNDLE_OK &&
+        (!pass_on(fd, -1, manifest->size, manifest->digest) || lseek(fd, payload, SEEK_SET) < 0))
+        fault = BUNDLE_DIGEST;
+    if (fault == BUNDLE_OK)
+        return 0;
+    snprintf(error, size, "%s", bundle_fault_text(fault));
+    return -1;
+}
+
+int update_verify(const struct update_place *place, const char *path,
+                  struct bundle_manifest *manifest, char *error, size_t size)
+{
+    struct running running;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int result = -1;
+
+    if (fd < 0)
+        snprintf(error, size, "%s: %s", path, strerror(errno));
+    else
+        result = verify(place, fd, &running, manifest, error, size);
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
+/* --- installing --- */
+
+/* Is it a file of this version: sekisho_VERSION.efi, or with tries, sekisho_VERSION+2-1.efi? */
+static bool is_of(const char *name, const char *version)
+{
+    size_t size = strlen(version);
+
+    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
+           strncmp(name + strlen(PREFIX), version, size) == 0 &&
+           (name[strlen(PREFIX) + size] == '+' ||
+            strcmp(name + strlen(PREFIX) + size, ".efi") == 0);
+}
+
+/* Removes what is not of the version that runs. False when that one is not there: then nothing. */
+static bool make_room(int folder, const char *version)
+{
+    DIR *list = fdopendir(dup(folder));
+    struct dirent *entry;
+    bool there = false;
+
+    if (list == NULL)
+        return false;
+    while ((entry = readdir(list)) != NULL)
+        there = there || is_of(entry->d_name, version);
+    rewinddir(list);
+    while (there && (entry = readdir(list)) != NULL)
+        if (strncmp(entry->d_name, "sekisho", 7) == 0 && !is_of(entry->d_name, version))
+            unlinkat(folder, entry->d_name, 0);
+    closedir(list);
+    return there;
+}
+
+/* Read from the disk, not from memory. */
+static bool read_back(int folder, const struct bundle_manifest *manifest)
+{
+    int fd = openat(folder, PART, O_RDONLY | O_CLOEXEC);
+    bool right = fd >= 0 && posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0 &&
+                 pass_on(fd, -1, manifest->size, manifest->digest);
+
+    if (fd >= 0)
+        close(fd);
+    return right;
+}
+
+static bool put(int in, int folder, const struct bundle_manifest *manifest)
+{
+    char name[sizeof(PREFIX) + BUNDLE_TEXT + 16];
+    int out = openat(folder, PART, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool written = out >= 0 && pass_on(in, out, manifest->size, manifest->digest);
+
+    written = written && fsync(out) == 0;
+    if (out >= 0 && close(out) != 0)
+        written = false;
+    snprintf(name, sizeof(name), PREFIX "%s+%d.efi", manifest->version, UPDATE_TRIES);
+    if (written && read_back(folder, manifest) && renameat(folder, PART, folder, name) == 0) {
+        sync();
+        return true;
+    }
+    int reason = errno;
+    unlinkat(folder, PART, 0);
+    errno = reason;
+    return false;
+}
+
+int update_install(const struct update_place *place, const char *path, update_tell *tell,
+                   void *context, struct bundle_manifest *manifest, char *error, size_t size)
+{
+    char folder_path[PATH_MAX], text[256];
+    struct running running;
+    int folder = -1, result = -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0) {
+        snprintf(error, size, "%s: %s", path, strerror(errno));
+        return -1;
+    }
+    if (verify(place, fd, &running, manifest, error, size) != 0)
+        goto out;
+    snprintf(text, sizeof(text), "version %s is genuine, it is installed beside %s",
+             manifest->version, running.version);
+    tell(context, text);
+    snprintf(folder_path, sizeof(folder_path), "%s/" VERSIONS, place->esp);
+    folder = open(folder_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        snprintf(error, size, "%s: %s", folder_path, strerror(errno));
+    else if (strcmp(manifest->version, running.version) == 0)
+        snprintf(error, size, "the update has the name of the version that runs");
+    else if (!make_room(folder, running.version))
+        snprintf(error, size, "%s does not hold the version that runs", folder_path);
+    else if (!put(fd, folder, manifest))
+        snprintf(error, size, "it cannot be written: %s",
+                 errno == 0 ? "what was read back is not what was written" : strerror(errno));
+    else
+        result = 0;
+out:
+    if (folder >= 0)
+        close(folder);
+    close(fd);
+    return result;
+}
