@@ -168,7 +168,7 @@ class Ground:
         self.machine = Machine(
             os.path.join(self.work, name), disk,
             nets=["tap,ifname=vmwan,script=no,downscript=no", "tap,ifname=vmlan,script=no,downscript=no"],
-            prefix=[*self.lab.network.prefix("gateway"), "nice", "-n", "10"], **options)
+            prefix=[*self.lab.network.prefix("gateway"), "nice", "-n", os.environ.get("NICE", "10")], **options)
         return self.machine.start()
 
     def enrol(self):
@@ -176,8 +176,8 @@ class Ground:
         answer = self.lab.curl("clinician", "http://%s/sekisho-ca.crt" % GATEWAY_LAN4, trust="internet")
         if answer.status != 200:
             raise AssertionError("no certificate from the enrolment page: %r" % answer)
-        os.makedirs(os.path.dirname(self.lab.gateway.ca), exist_ok=True)
-        with open(self.lab.gateway.ca, "wb") as file:
+        os.makedirs(os.path.dirname(self.lab.gateway.root), exist_ok=True)
+        with open(self.lab.gateway.root, "wb") as file:
             file.write(answer.body)
         both = os.path.join(self.lab.folder, "both.pem")
         if os.path.exists(both):

@@ -3,31 +3,116 @@
 # The groups of firmware/test: what is booted, and which checks meet it.
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 
 import checks
-from ground import HERE, copy_disk
+from ground import HERE, copy_disk, stick
+
+
+VERSIONS = {  # name: (version, sequence, what the kernel is told besides)
+    "good": ("0.1.1", 2, ""),
+    # There is no such first program: the kernel panics.
+    "panic": ("0.1.2", 3, "rdinit=/nothing"),
+}
 
 
 class Image:
-    """What firmware/build has made, and where the tests' keys are."""
+    """What firmware/build has made; keys/ beside it holds the test's own signers."""
 
-    def __init__(self, folder, keys):
-        self.folder, self.keys = folder, keys
+    def __init__(self, folder):
+        self.folder = folder
+        self.keys = os.path.join(folder, "keys")
         self.parts = os.path.join(folder, "parts")
         self.disk = os.path.join(folder, "sekisho.img")
+
+    def _variant(self, work, **changes):
+        """Parts whose release says something else."""
+        parts = os.path.join(work, "parts")
+        shutil.rmtree(parts, ignore_errors=True)
+        os.makedirs(parts)
+        for name in os.listdir(self.parts):
+            os.symlink(os.path.join(self.parts, name), os.path.join(parts, name))
+        with open(os.path.join(self.parts, "release"), encoding="ascii") as file:
+            text = file.read()
+        for name, value in changes.items():
+            text = re.sub("(?m)^%s=.*$" % name, "%s=%s" % (name, value), text)
+        os.unlink(os.path.join(parts, "release"))
+        with open(os.path.join(parts, "release"), "w", encoding="ascii") as file:
+            file.write(text)
+        return parts
+
+    def _bundle(self, parts, payload, target, signer="development"):
+        tool("bundle", parts, payload, os.path.join(self.keys, signer + ".pem"),
+             os.path.join(self.keys, signer + ".key"), target)
+
+    def bundles(self, work):
+        """{name: path} of updates, good and bad."""
+        os.makedirs(work, exist_ok=True)
+        found = {}
+        small = os.path.join(work, "small")
+        with open(small, "wb") as file:
+            file.write(os.urandom(65536))
+        for name, (version, sequence, words) in VERSIONS.items():
+            parts = self._variant(work, version=version, sequence=sequence)
+            payload = os.path.join(work, name + ".efi")
+            tool("uki", parts, payload, COMMAND_LINE=words)
+            found[name] = os.path.join(work, name + ".bundle")
+            self._bundle(parts, payload, found[name])
+        for name, signer, changes in (
+                ("foreign", "stranger", {"sequence": 9, "version": "9"}),
+                ("older", "development", {"sequence": 1, "version": "0.0.9"}),
+                ("device", "development", {"sequence": 9, "version": "9", "device": "sekisho-aarch64"}),
+                ("cut", "development", {"sequence": 9, "version": "9"})):
+            found[name] = os.path.join(work, name + ".bundle")
+            self._bundle(self._variant(work, **changes), small, found[name], signer)
+        os.truncate(found["cut"], os.path.getsize(found["cut"]) - 1000)
+        found["damaged"] = os.path.join(work, "damaged.bundle")
+        with open(found["good"], "rb") as file:
+            content = bytearray(file.read())
+        content[len(content) // 2] ^= 1
+        with open(found["damaged"], "wb") as file:
+            file.write(content)
+        found["nothing"] = small
+        return found
+
+
+def tool(name, *words, **environment):
+    done = subprocess.run(["sh", os.path.join(HERE, name), *words], check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env={**os.environ, **environment})
+    if done.returncode != 0:
+        raise RuntimeError("firmware/%s: %s" % (name, done.stdout.decode(errors="replace")[-2000:]))
 
 
 def prepare(options, work):
     if options.image:
-        return Image(os.path.abspath(options.image), None)
+        return Image(os.path.abspath(options.image))
     folder = os.path.join(work, "image")
-    done = subprocess.run(["sh", os.path.join(HERE, "build"), "--output", folder], check=False)
+    keys = os.path.join(folder, "keys")
+    for name in ("development", "stranger"):
+        tool("keys", keys, name)
+    done = subprocess.run(["sh", os.path.join(HERE, "build"), "--output", folder, "--version", "0.1.0",
+                           "--update-ca", os.path.join(keys, "development-ca.pem")], check=False)
     if done.returncode != 0:
         print("not ok build: firmware/build ended with %d" % done.returncode)
         sys.exit(1)
-    return Image(folder, None)
+    return Image(folder)
+
+
+def updates(ground, perform):
+    """On a device that already has its identity: what is installed, tried, blessed and left again."""
+    bundles = ground.image.bundles(os.path.join(ground.work, "bundles"))
+    disk = copy_disk(ground.image.disk, os.path.join(ground.work, "updates.img"))
+    usb = stick(os.path.join(ground.work, "stick.img"),
+                {name + ".bundle": path for name, path in bundles.items()}, 160)
+    ground.boot(disk, "updates", slow=ground.options.slow, stick=usb)
+    ground.machine.ready(600)
+    for function in (checks.it_is_healthy, checks.it_takes_a_configuration, *checks.UPDATES,
+                     checks.a_factory_reset_makes_everything_anew):
+        if not perform(function, ground) and function is checks.it_is_healthy:
+            return
 
 
 def main_job(ground, perform):
@@ -40,4 +125,4 @@ def main_job(ground, perform):
         perform(function, ground)
 
 
-GROUPS = {"main": main_job}
+GROUPS = {"main": main_job, "updates": updates}

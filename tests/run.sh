@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Every test: sh tests/run.sh [--fuzz] [--sanitize] [--package] [--only PATTERN] [--limbo FILE]
+# Every test: sh tests/run.sh [--fuzz] [--sanitize] [--package] [--firmware] [--only PATTERN] [--limbo FILE]
 #
 #   --fuzz       also a minute of fuzzing for each target (FUZZ_SECONDS to change it)
 #   --sanitize   also the unit tests and the whole lab under ASan, UBSan and LeakSanitizer
 #   --package    also the Debian package on a clean system, the OpenWrt recipe and the release's
 #                archive; as root (or with PACKAGE=true)
+#   --firmware   also the image, built and booted in QEMU (or with FIRMWARE=true)
 #   --limbo      also the cases of x509-limbo in that file (see tests/limbo.sh)
 #   --only       of the lab only the cases whose names match
 #
@@ -22,6 +23,7 @@ build=$(cd "$build" && pwd)
 fuzz=no
 sanitize=no
 package=${PACKAGE:-no}
+firmware=${FIRMWARE:-no}
 only=
 limbo=
 if [ "${CI:-}" = true ]; then
@@ -33,6 +35,7 @@ while [ $# -gt 0 ]; do
     --fuzz) fuzz=yes ;;
     --sanitize) sanitize=yes ;;
     --package) package=true ;;
+    --firmware) firmware=true ;;
     --only)
         [ $# -ge 2 ] || { echo "run.sh: --only needs a pattern" >&2; exit 2; }
         only=$2
@@ -44,7 +47,7 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     *)
-        echo "usage: sh tests/run.sh [--fuzz] [--sanitize] [--package] [--only PATTERN] [--limbo FILE]" >&2
+        echo "usage: sh tests/run.sh [--fuzz] [--sanitize] [--package] [--firmware] [--only PATTERN] [--limbo FILE]" >&2
         exit 2
         ;;
     esac
@@ -230,6 +233,10 @@ if [ "$package" = true ]; then
     counted "the OpenWrt recipe" sh "$top/firmware/openwrt/test" "$build"
     say "the release's archive"
     if sh "$top/tests/dist.sh" "$build"; then add 1 0 0; else add 0 1 0; fi
+fi
+if [ "$firmware" = true ]; then
+    need sh "$top/tests/install.sh" "$top/firmware/packages-image"
+    counted "the image" /usr/bin/python3 -u "$top/firmware/test"
 fi
 say "done"
 finish
