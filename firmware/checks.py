@@ -115,8 +115,15 @@ def it_is_healthy(ground):
                                  check=False)[1], 3)
 
 
+# The lab's internet has addresses that no true one has, and dnsmasq would not let pass.
+LAB_NAMES = b"rebind-domain-ok=/example/com/net/org/jp/ly/\n"
+
+
 def an_unconfigured_gateway_is_shut(ground):
     lab = ground.lab
+    put(ground.machine, "/data/etc/dnsmasq.conf", LAB_NAMES)
+    ground.machine.run("killall dnsmasq; sleep 5")
+    it_is_healthy(ground)
     certificate = ground.enrol()
     check(b"BEGIN CERTIFICATE" in certificate)
     page = lab.curl("clinician", "http://%s/" % GATEWAY_LAN4, trust="internet")
@@ -157,14 +164,14 @@ def it_takes_a_configuration(ground):
         origin4(DNS_NUMBER), origin4(DNS_NUMBER), COLLECTOR_PORT, COLLECTOR)).encode()
     ground.files = {"sekisho.conf": CONFIGURATION.encode(), "lab.conf": LAB_SERVICES.encode(),
                     "network.conf": network,
-                    # The lab's internet has addresses that no true one has.
-                    "dnsmasq.conf": b"rebind-domain-ok=/example/com/net/org/jp/ly/\n", "trust.pem": root, "syslog-ca.pem": root}
+                    "dnsmasq.conf": LAB_NAMES, "trust.pem": root, "syslog-ca.pem": root}
     for name, content in ground.files.items():
         put(machine, "/data/etc/" + name, content)
-    machine.run("sync; killall rsyslogd dnsmasq; sekisho check", 120)
+    machine.run("sync; killall rsyslogd dnsmasq; sekisho check", 240)
     machine.run("sekisho reload", 120)
-    record = ground.collector.wait(120, event="reload")
+    record = ground.collector.wait(240, event="reload")
     equal(record[":app"], "sekishod", record)
+    it_is_healthy(ground)
 
 
 def put(machine, path, content):

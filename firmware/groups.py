@@ -28,7 +28,7 @@ class Image:
         self.parts = os.path.join(folder, "parts")
         self.disk = os.path.join(folder, "sekisho.img")
 
-    def _variant(self, work, **changes):
+    def variant(self, work, **changes):
         """Parts whose release says something else."""
         parts = os.path.join(work, "parts")
         shutil.rmtree(parts, ignore_errors=True)
@@ -56,7 +56,7 @@ class Image:
         with open(small, "wb") as file:
             file.write(os.urandom(65536))
         for name, (version, sequence, words) in VERSIONS.items():
-            parts = self._variant(work, version=version, sequence=sequence)
+            parts = self.variant(work, version=version, sequence=sequence)
             payload = os.path.join(work, name + ".efi")
             tool("uki", parts, payload, COMMAND_LINE=words)
             found[name] = os.path.join(work, name + ".bundle")
@@ -67,7 +67,7 @@ class Image:
                 ("device", "development", {"sequence": 9, "version": "9", "device": "sekisho-aarch64"}),
                 ("cut", "development", {"sequence": 9, "version": "9"})):
             found[name] = os.path.join(work, name + ".bundle")
-            self._bundle(self._variant(work, **changes), small, found[name], signer)
+            self._bundle(self.variant(work, **changes), small, found[name], signer)
         os.truncate(found["cut"], os.path.getsize(found["cut"]) - 1000)
         found["damaged"] = os.path.join(work, "damaged.bundle")
         with open(found["good"], "rb") as file:
@@ -125,4 +125,63 @@ def main_job(ground, perform):
         perform(function, ground)
 
 
-GROUPS = {"main": main_job, "updates": updates}
+SNAKEOIL = "/usr/share/ovmf/PkKek-1-snakeoil"  # OVMF's own test key; its passphrase is its name
+ENROLLED = ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd")
+
+
+def secure_boot(ground, perform):
+    """With OVMF's test key enrolled: what is signed by it starts, what is not or was altered does not."""
+    work = os.path.join(ground.work, "secure")
+    os.makedirs(work, exist_ok=True)
+    key, certificate = os.path.join(work, "key"), SNAKEOIL + ".pem"
+    subprocess.run(["openssl", "pkey", "-in", SNAKEOIL + ".key", "-passin", "pass:snakeoil", "-out", key],
+                   check=True)
+    signing = {"SECURE_BOOT_KEY": key, "SECURE_BOOT_CERTIFICATE": certificate}
+    parts = ground.image.variant(work)
+    loader = os.path.join(parts, "systemd-bootx64.efi")
+    plain = os.path.realpath(loader)
+    os.unlink(loader)
+    subprocess.run(["sbsign", "--key", key, "--cert", certificate, "--output", loader, plain], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    signed, unsigned = os.path.join(work, "signed.efi"), os.path.join(work, "unsigned.efi")
+    tool("uki", parts, signed, **signing)
+    tool("uki", parts, unsigned)
+    altered = os.path.join(work, "altered.efi")
+    with open(signed, "rb") as file:
+        content = bytearray(file.read())
+    content[len(content) // 2] ^= 1
+    with open(altered, "wb") as file:
+        file.write(content)
+
+    def boot(uki, name):
+        disk = os.path.join(work, name + ".img")
+        tool("disk", parts, uki, disk)
+        return ground.boot(disk, "secure-" + name, slow=ground.options.slow, firmware=ENROLLED)
+
+    def a_signed_version_starts():
+        machine = boot(signed, "signed")
+        machine.menu(400)
+        machine.shell()
+        # The last byte of the variable: 1 where Secure Boot is on.
+        said = machine.run("hexdump -v -e '/1 \"%d \"' /sys/firmware/efi/efivars/SecureBoot-*")
+        checks.equal(said.split()[-1], "1", said)
+        machine.kill()
+
+    def refused(uki, name):
+        machine = boot(uki, name)
+        machine.wait(r"(?i)access denied|security violation", 200)
+        machine.drain(30)
+        machine.kill()
+        checks.check("Sekisho 0" not in machine.text and "Linux" not in machine.text, machine.text[-500:])
+
+    def an_unsigned_version_does_not():
+        refused(unsigned, "unsigned")
+
+    def an_altered_version_does_not():
+        refused(altered, "altered")
+
+    for function in (a_signed_version_starts, an_unsigned_version_does_not, an_altered_version_does_not):
+        perform(function)
+
+
+GROUPS = {"secure": secure_boot, "main": main_job, "updates": updates}
