@@ -216,11 +216,14 @@ static struct chain_finding ask_lists(const struct certificate_question *questio
     answer = revocation_check(question->lists, chain, question->time);
     if (answer.verdict != VERDICT_OK)
         return (struct chain_finding){answer.verdict, answer.depth};
+    bool leaf_unknown = (answer.unknown & REVOCATION_LEAF) != 0;
+    if (question->unknown)
+        *question->unknown = answer.unknown;
     if (question->leaf_unknown)
-        *question->leaf_unknown = answer.leaf_unknown;
-    if (question->is_hard && answer.issuer_unknown)
+        *question->leaf_unknown = leaf_unknown;
+    if (question->is_hard && (answer.unknown & ~REVOCATION_LEAF) != 0)
         return (struct chain_finding){VERDICT_UNKNOWN, 1};
-    if (question->is_hard && answer.leaf_unknown && !question->leaf_unknown)
+    if (question->is_hard && leaf_unknown && !question->leaf_unknown)
         return (struct chain_finding){VERDICT_UNKNOWN, 0};
     return (struct chain_finding){VERDICT_OK, 0};
 }

@@ -22,6 +22,7 @@ struct certificate_question {
     struct revocation *lists; /* of revoked certificates; NULL: none are asked */
     bool is_hard;             /* who is on no current list is refused... */
     bool *leaf_unknown;       /* ...but the leaf, where this is there: then it is told here */
+    uint32_t *unknown;        /* who is on none, bits by depth, as in revocation.h; or NULL */
 };
 
 /*

@@ -46,6 +46,9 @@ bool chain_key_strong(const EVP_PKEY *key);
 /* SHA-2 with RSA (PKCS #1) or ECDSA, or Ed25519. Of PSS the parameters would have to be seen too.
  */
 bool chain_signature_strong(int nid);
+/* The same of an algorithm with what stands beside it, which must be what RFC 4055, 5758 and 8410
+ * want. */
+bool chain_algorithm_strong(const X509_ALGOR *algorithm);
 
 /* Unix seconds, or -1 when it is not a time. */
 int64_t chain_time(const ASN1_TIME *time);

@@ -103,6 +103,18 @@ bool chain_signature_strong(int nid)
     return false;
 }
 
+bool chain_algorithm_strong(const X509_ALGOR *algorithm)
+{
+    const ASN1_OBJECT *object;
+    int parameters;
+
+    X509_ALGOR_get0(&object, &parameters, NULL, algorithm);
+    for (size_t i = 0; i < sizeof(algorithms) / sizeof(algorithms[0]); i++)
+        if (algorithms[i].nid == OBJ_obj2nid(object))
+            return algorithms[i].parameters == parameters;
+    return false;
+}
+
 static enum certificate_verdict check_pss(X509 *certificate)
 {
     int digest = NID_undef;

@@ -119,10 +119,15 @@ static struct revocation *read_lists(const json_t *texts)
     json_array_foreach(texts, i, text)
     {
         BIO *bio = BIO_new_mem_buf(json_string_value(text), (int)json_string_length(text));
-        X509_CRL *list = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
+        char *name = NULL, *header = NULL;
+        unsigned char *bytes = NULL;
+        long size = 0;
+        if (PEM_read_bio(bio, &name, &header, &bytes, &size) == 1)
+            revocation_add(lists, (struct span){(const char *)bytes, (size_t)size});
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        OPENSSL_free(bytes);
         BIO_free(bio);
-        if (list && !revocation_add(lists, list))
-            X509_CRL_free(list);
     }
     return lists;
 }

@@ -16,115 +16,10 @@
 
 #include "gateway/certificate_verify.h"
 #include "gateway/revocation.h"
-#include "tests/unit/certificate_recipe.h"
+#include "tests/unit/list_recipe.h"
 
 static struct made root, between, leaf, other, stranger, mute;
 static int64_t now;
-
-/* What is unusual about a list; NULL and 0 are usual. */
-struct recipe_list {
-    const struct made *issuer;  /* signs; NULL: between */
-    const struct made *name_of; /* says to be this one's; NULL: the issuer */
-    const struct made *revoked; /* NULL: nobody */
-    int64_t begin, end;         /* seconds from now; both 0: a day ago, a day from now */
-    enum { USUAL_NUMBER, NO_NUMBER, CRITICAL_NUMBER } number;
-    const char *digest; /* NULL: SHA256 */
-    struct extra extra[2];
-    struct extra entry; /* of the one that is revoked */
-    bool no_end, no_key, version_1;
-};
-
-static X509_EXTENSION *raw_extension(const struct extra *extra)
-{
-    ASN1_OBJECT *object = OBJ_txt2obj(extra->oid, 0);
-    ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
-
-    assert_non_null(object);
-    ASN1_OCTET_STRING_set(value, (const unsigned char *)extra->bytes, extra->size);
-    X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, object, extra->critical, value);
-    ASN1_OCTET_STRING_free(value);
-    ASN1_OBJECT_free(object);
-    return extension;
-}
-
-static void add_entry(X509_CRL *crl, const struct recipe_list *recipe)
-{
-    X509_REVOKED *entry = X509_REVOKED_new();
-    ASN1_TIME *date = ASN1_TIME_adj(NULL, (time_t)(now - DAY), 0, 0);
-
-    X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(recipe->revoked->certificate));
-    X509_REVOKED_set_revocationDate(entry, date);
-    if (recipe->entry.oid) {
-        X509_EXTENSION *extension = raw_extension(&recipe->entry);
-        X509_REVOKED_add_ext(entry, extension, -1);
-        X509_EXTENSION_free(extension);
-    }
-    X509_CRL_add0_revoked(crl, entry);
-    ASN1_TIME_free(date);
-}
-
-static void add_raw(X509_CRL *crl, const struct extra *extra)
-{
-    X509_EXTENSION *extension;
-
-    if (!extra->oid)
-        return;
-    extension = raw_extension(extra);
-    assert_int_equal(X509_CRL_add_ext(crl, extension, -1), 1);
-    X509_EXTENSION_free(extension);
-}
-
-static void add_list_extensions(X509_CRL *crl, const struct recipe_list *recipe, X509 *issuer)
-{
-    X509V3_CTX context;
-
-    X509V3_set_ctx(&context, issuer, NULL, NULL, crl, 0);
-    if (!recipe->no_key) {
-        X509_EXTENSION *extension =
-            X509V3_EXT_conf_nid(NULL, &context, NID_authority_key_identifier, "keyid:always");
-        assert_int_equal(X509_CRL_add_ext(crl, extension, -1), 1);
-        X509_EXTENSION_free(extension);
-    }
-    if (recipe->number != NO_NUMBER)
-        add_raw(crl,
-                &(struct extra)EXTRA("crlNumber", recipe->number == CRITICAL_NUMBER, "\2\1\7"));
-    for (size_t i = 0; i < sizeof(recipe->extra) / sizeof(recipe->extra[0]); i++)
-        add_raw(crl, &recipe->extra[i]);
-}
-
-/* Through DER, as it comes from a file. */
-static X509_CRL *make_list(const struct recipe_list *recipe)
-{
-    const struct made *issuer = recipe->issuer ? recipe->issuer : &between;
-    const struct made *name = recipe->name_of ? recipe->name_of : issuer;
-    bool timed = recipe->begin || recipe->end;
-    ASN1_TIME *begin = ASN1_TIME_adj(NULL, (time_t)(now + (timed ? recipe->begin : -DAY)), 0, 0);
-    ASN1_TIME *end = ASN1_TIME_adj(NULL, (time_t)(now + (timed ? recipe->end : DAY)), 0, 0);
-    X509_CRL *crl = X509_CRL_new();
-    unsigned char *der = NULL;
-
-    X509_CRL_set_version(crl, recipe->version_1 ? X509_CRL_VERSION_1 : X509_CRL_VERSION_2);
-    X509_CRL_set_issuer_name(crl, X509_get_subject_name(name->certificate));
-    X509_CRL_set1_lastUpdate(crl, begin);
-    if (!recipe->no_end)
-        X509_CRL_set1_nextUpdate(crl, end);
-    if (recipe->revoked)
-        add_entry(crl, recipe);
-    add_list_extensions(crl, recipe, issuer->certificate);
-    X509_CRL_sort(crl);
-    assert_true(X509_CRL_sign(crl, issuer->key,
-                              EVP_get_digestbyname(recipe->digest ? recipe->digest : "SHA256")) >
-                0);
-    int size = i2d_X509_CRL(crl, &der);
-    const unsigned char *at = der;
-    X509_CRL *read = d2i_X509_CRL(NULL, &at, size);
-    assert_non_null(read);
-    OPENSSL_free(der);
-    X509_CRL_free(crl);
-    ASN1_TIME_free(begin);
-    ASN1_TIME_free(end);
-    return read;
-}
 
 static STACK_OF(X509) * chain_of(const struct made *first, const struct made *second)
 {
@@ -134,6 +29,20 @@ static STACK_OF(X509) * chain_of(const struct made *first, const struct made *se
     sk_X509_push(chain, second->certificate);
     sk_X509_push(chain, root.certificate);
     return chain;
+}
+
+/* A list as a file has it. */
+static bool add(struct revocation *lists, const struct recipe_list *recipe)
+{
+    struct recipe_list usual = *recipe;
+    unsigned char *der;
+
+    if (!usual.issuer)
+        usual.issuer = &between;
+    size_t size = make_list_der(&usual, now, &der);
+    bool added = revocation_add(lists, (struct span){(const char *)der, size});
+    OPENSSL_free(der);
+    return added;
 }
 
 enum expected { REVOKED, KNOWN, UNKNOWN };
@@ -147,12 +56,12 @@ static enum expected ask(struct revocation *lists, const struct made *first,
     /* The second time it comes from what was kept. */
     struct revocation_answer again = revocation_check(lists, chain, now);
     assert_int_equal(answer.verdict, again.verdict);
-    assert_int_equal(answer.leaf_unknown, again.leaf_unknown);
+    assert_int_equal(answer.unknown, again.unknown);
     sk_X509_free(chain);
     if (answer.verdict == VERDICT_REVOKED)
         return REVOKED;
     assert_int_equal(answer.verdict, VERDICT_OK);
-    return answer.leaf_unknown ? UNKNOWN : KNOWN;
+    return answer.unknown & REVOCATION_LEAF ? UNKNOWN : KNOWN;
 }
 
 static void count_lines(void *argument, const char *line)
@@ -245,7 +154,7 @@ static void test_lists(void **state)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct revocation *lists = revocation_new();
         int told = 0;
-        assert_true(revocation_add(lists, make_list(&rows[i].list)));
+        assert_true(add(lists, &rows[i].list));
         enum expected got = ask(lists, &leaf, &between);
         revocation_review(lists, now, count_lines, &told);
         if (got != rows[i].expected || told != rows[i].told)
@@ -261,14 +170,14 @@ static void test_several_lists(void **state)
 
     (void)state;
     struct revocation_answer answer = revocation_check(lists, chain, now);
-    assert_true(answer.leaf_unknown && answer.issuer_unknown);
-    revocation_add(lists, make_list(&(struct recipe_list){0}));
+    assert_int_equal(answer.unknown, 3);
+    add(lists, &(struct recipe_list){0});
     answer = revocation_check(lists, chain, now);
-    assert_true(!answer.leaf_unknown && answer.issuer_unknown);
-    revocation_add(lists, make_list(&(struct recipe_list){.issuer = &root}));
+    assert_int_equal(answer.unknown, 2);
+    add(lists, &(struct recipe_list){.issuer = &root});
     answer = revocation_check(lists, chain, now);
-    assert_true(!answer.leaf_unknown && !answer.issuer_unknown);
-    revocation_add(lists, make_list(&(struct recipe_list){.issuer = &root, .revoked = &between}));
+    assert_int_equal(answer.unknown, 0);
+    add(lists, &(struct recipe_list){.issuer = &root, .revoked = &between});
     answer = revocation_check(lists, chain, now);
     assert_int_equal(answer.verdict, VERDICT_REVOKED);
     assert_int_equal(answer.depth, 1);
@@ -283,7 +192,7 @@ static void test_mute_issuer(void **state)
     struct made under = make(&(struct recipe){0}, &usual_leaf, &mute, make_key(P256));
 
     (void)state;
-    revocation_add(lists, make_list(&(struct recipe_list){.issuer = &mute, .revoked = &under}));
+    add(lists, &(struct recipe_list){.issuer = &mute, .revoked = &under});
     assert_int_equal(ask(lists, &under, &mute), UNKNOWN);
     discard(&under);
     revocation_free(lists);
@@ -322,15 +231,15 @@ static void test_verification(void **state)
     assert_int_equal(verify(NULL, true, NULL), VERDICT_OK);
     assert_int_equal(verify(lists, false, &unknown), VERDICT_OK);
     assert_int_equal(verify(lists, true, NULL), VERDICT_UNKNOWN);
-    revocation_add(lists, make_list(&(struct recipe_list){.issuer = &root}));
+    add(lists, &(struct recipe_list){.issuer = &root});
     assert_int_equal(verify(lists, true, NULL), VERDICT_UNKNOWN);
     assert_int_equal(verify(lists, true, &unknown), VERDICT_OK);
     assert_true(unknown);
-    revocation_add(lists, make_list(&(struct recipe_list){0}));
+    add(lists, &(struct recipe_list){0});
     assert_int_equal(verify(lists, true, NULL), VERDICT_OK);
     assert_int_equal(verify(lists, true, &unknown), VERDICT_OK);
     assert_false(unknown);
-    revocation_add(lists, make_list(&(struct recipe_list){.revoked = &leaf}));
+    add(lists, &(struct recipe_list){.revoked = &leaf});
     assert_int_equal(verify(lists, false, &unknown), VERDICT_REVOKED);
     revocation_free(lists);
 }
@@ -339,7 +248,7 @@ static void test_files(void **state)
 {
     char path[] = "/tmp/sekisho-test-lists.XXXXXX", error[256] = "";
     FILE *file = fdopen(mkstemp(path), "w");
-    X509_CRL *list = make_list(&(struct recipe_list){.revoked = &leaf});
+    X509_CRL *list = make_list(&(struct recipe_list){.issuer = &between, .revoked = &leaf}, now);
 
     (void)state;
     fflush(file);
