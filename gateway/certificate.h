@@ -78,9 +78,9 @@ int issuer_chain(const struct issuer *issuer, unsigned char **der);
  * A leaf for `name` (host name or address literal), built from the fixed template of the leaf
  * profile: P-256, SHA-256, random 128-bit serial, notBefore = now - backdate, notAfter = the
  * earliest of now + lifetime, `not_after` and the CA's own; SAN = the name only, serverAuth,
- * digitalSignature, CA:FALSE, AKI. Never for a name that the CA excludes. Times in Unix seconds, durations in seconds; a lifetime over a
- * day is taken as a day, INT64_MAX as `not_after` bounds nothing. Length, or -1: bad or
- * excluded name, or it would be over already.
+ * digitalSignature, CA:FALSE, AKI. Never for a name that the CA excludes. Times in Unix seconds,
+ * durations in seconds; a lifetime over a day is taken as a day, INT64_MAX as `not_after` bounds
+ * nothing. Length, or -1: bad or excluded name, or it would be over already.
  */
 int issuer_make_leaf(const struct issuer *issuer, const char *name, int64_t now, int64_t backdate,
                      int64_t lifetime, int64_t not_after, unsigned char **der);

@@ -21,7 +21,7 @@
 static const struct role_operations *const roles[] = {
     [ROLE_SIGNER] = &signer_operations,     [ROLE_WORKER] = &worker_operations,
     [ROLE_REGISTRY] = &registry_operations, [ROLE_EXAMINER] = &examiner_operations,
-    [ROLE_PORTAL] = &portal_operations,
+    [ROLE_PORTAL] = &portal_operations,     [ROLE_FETCHER] = &fetcher_operations,
 };
 
 const struct role_operations *role_find(enum role role)

@@ -123,8 +123,17 @@ struct configuration {
     char *ca_key;
     char *trust; /* PEM bundle that origins are verified with */
     enum revocation_mode revocation;
-    char *revocation_lists; /* PEM file of CRLs, or NULL */
-    int64_t leaf_lifetime;  /* milliseconds, at most 24 h */
+    char *revocation_lists;  /* PEM file of CRLs, or "" */
+    bool revocation_fetch;   /* lists that certificates point to */
+    int64_t revocation_wait; /* milliseconds that a connection waits for them */
+    bool aia;                /* fetch issuers too */
+    char *intermediates;     /* PEM file of certificates of CAs, or "" */
+    char *ct_logs;           /* transparency logs in OpenSSL's form, or "" */
+    int64_t revocation_age;  /* milliseconds that a fetched list is kept at the most */
+    size_t fetch_size;       /* bytes of one */
+    uint16_t *fetch_ports;
+    size_t fetch_port_count;
+    int64_t leaf_lifetime; /* milliseconds, at most 24 h */
     int64_t leaf_backdate;
     bool http2; /* inspect HTTP/2 too */
     enum certificate_failure failure;
@@ -147,7 +156,7 @@ struct configuration {
 
     /* timeouts { }: milliseconds */
     int64_t timeout_hello, timeout_connect, timeout_handshake, timeout_head, timeout_first_byte,
-        timeout_idle, timeout_body, timeout_splice, timeout_drain, timeout_sniff;
+        timeout_idle, timeout_body, timeout_splice, timeout_drain, timeout_sniff, timeout_fetch;
 
     /* log { } */
     enum log_transport log_transport;

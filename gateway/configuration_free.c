@@ -117,6 +117,8 @@ void configuration_free(struct configuration *configuration)
                      configuration->ca_key,
                      configuration->trust,
                      configuration->revocation_lists,
+                     configuration->intermediates,
+                     configuration->ct_logs,
                      configuration->dns_file,
                      configuration->asn_database,
                      configuration->country_database,
@@ -141,5 +143,6 @@ void configuration_free(struct configuration *configuration)
     free(configuration->portal_addresses);
     free(configuration->portal_listeners);
     free(configuration->connect_ports);
+    free(configuration->fetch_ports);
     free(configuration);
 }

@@ -195,7 +195,7 @@ static const struct {
     {ROLES_CHILD, RLIMIT_MSGQUEUE, 0, false},
     {ROLES_CHILD & ~ROLES_EXAMINER, RLIMIT_NPROC, 0, true},
     {ROLES_CHILD & ~ROLES_SIGNER, RLIMIT_MEMLOCK, 0, true},
-    {ROLES_SIGNER | ROLES_REGISTRY | ROLES_EXAMINER, RLIMIT_NOFILE, 1024, false},
+    {ROLES_SIGNER | ROLES_REGISTRY | ROLES_EXAMINER | ROLES_FETCHER, RLIMIT_NOFILE, 1024, false},
     {ROLES_PORTAL, RLIMIT_NOFILE, 256, false},
 };
 
@@ -205,10 +205,10 @@ static const struct {
     unsigned who;
     rlim_t more;
 } memory[] = {
-    {ROLES_SIGNER, 64 * MEGABYTE},
-    {ROLES_PORTAL, 64 * MEGABYTE},
-    {ROLES_EXAMINER, 512 * MEGABYTE},
-    {ROLES_REGISTRY, 1024 * MEGABYTE},
+    {ROLES_SIGNER, 64 * MEGABYTE},    {ROLES_PORTAL, 64 * MEGABYTE},
+    {ROLES_FETCHER, 64 * MEGABYTE}, /* what it fetches is not its data, and has a bound of its own
+                                     */
+    {ROLES_EXAMINER, 512 * MEGABYTE}, {ROLES_REGISTRY, 1024 * MEGABYTE},
 };
 
 static bool lower(__rlimit_resource_t resource, rlim_t most)

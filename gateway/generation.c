@@ -3,11 +3,11 @@
  * The generations of the parent: a configuration that is read and checked, the sockets and the
  * rules that belong to it, and the reload that puts a new one in the place of the old.
  *
- * A reload makes a new generation: configuration, sockets and rules first, then a new signer and
- * new workers beside the old ones. When any of that fails, or is not ready in time, the new
- * generation is taken back and the old one stays as it was. Once all of it works the old processes
- * drain, the old configuration is given up, and the registry is replaced by one with the new
- * configuration. The examiner has nothing of a configuration and stays.
+ * A reload makes a new generation: configuration, sockets and rules first, then a new signer, a new
+ * fetcher and new workers beside the old ones. When any of that fails, or is not ready in time, the
+ * new generation is taken back and the old one stays as it was. Once all of it works the old
+ * processes drain, the old configuration is given up, and the registry is replaced by one with the
+ * new configuration. The examiner has nothing of a configuration and stays.
  */
 #include "gateway/parent_private.h"
 
@@ -35,7 +35,7 @@
 static void set_places(void)
 {
     static const enum role alone[ROLES_ALONE] = {ROLE_REGISTRY, ROLE_SIGNER, ROLE_EXAMINER,
-                                                 ROLE_PORTAL};
+                                                 ROLE_PORTAL, ROLE_FETCHER};
     unsigned workers = parent.now.configuration->workers;
 
     if (workers > WORKERS_MAX)
@@ -254,18 +254,21 @@ static void bound_draining(void)
     } while (count > most);
 }
 
-/* The old processes finish what they have; their workers get the new signer for it. */
+/* The old processes finish what they have; their workers get the new signer and fetcher for it. */
 static void retire_before(void)
 {
-    struct process *process, *signer = supervision_find(ROLE_SIGNER, 0);
+    struct process *process, *signer = supervision_find(ROLE_SIGNER, 0),
+                             *fetcher = supervision_find(ROLE_FETCHER, 0);
 
     TAILQ_FOREACH (process, &parent.processes, next)
         if (process->generation != parent.now.number && process->role != ROLE_REGISTRY &&
             process->role != ROLE_EXAMINER && process->state != PROCESS_DRAINING)
             supervision_drain_process(process);
     TAILQ_FOREACH (process, &parent.processes, next)
-        if (process->generation != parent.now.number && process->role == ROLE_WORKER)
+        if (process->generation != parent.now.number && process->role == ROLE_WORKER) {
             supervision_introduce(signer, process);
+            supervision_introduce(fetcher, process);
+        }
     generation_free(&parent.before, &parent.now);
 }
 

@@ -56,7 +56,7 @@ static const struct {
                           to,                                                                      \
                           smallest,                                                                \
                           largest,                                                                 \
-                          MESSAGE_##symbol == MESSAGE_PEER,                                        \
+                          MESSAGE_CARRIES_DESCRIPTOR(MESSAGE_##symbol),                            \
                           MESSAGE_##symbol == MESSAGE_LEAF_KEY},
                           MESSAGES(X)
 #undef X
@@ -90,6 +90,7 @@ MESSAGE_RANGES(X)
 static const char *const role_names[ROLE_COUNT] = {
     [ROLE_PARENT] = "parent",     [ROLE_SIGNER] = "signer",     [ROLE_WORKER] = "worker",
     [ROLE_REGISTRY] = "registry", [ROLE_EXAMINER] = "examiner", [ROLE_PORTAL] = "portal",
+    [ROLE_FETCHER] = "fetcher",
 };
 
 const char *message_name(enum message_type type)

@@ -26,6 +26,7 @@ enum role {
     ROLE_REGISTRY,
     ROLE_EXAMINER,
     ROLE_PORTAL,
+    ROLE_FETCHER,
     ROLE_COUNT
 };
 const char *role_name(enum role role);
@@ -38,6 +39,7 @@ enum roles {
     ROLES_REGISTRY = 1 << ROLE_REGISTRY,
     ROLES_EXAMINER = 1 << ROLE_EXAMINER,
     ROLES_PORTAL = 1 << ROLE_PORTAL,
+    ROLES_FETCHER = 1 << ROLE_FETCHER,
     ROLES_CHILD = ((1 << ROLE_COUNT) - 1) & ~ROLES_PARENT
 };
 
@@ -106,7 +108,16 @@ enum roles {
     X(EXAMINED_TEXT, ROLES_EXAMINER, ROLES_WORKER, sizeof(uint64_t) + 1, MESSAGE_MAX,              \
       "id, then one text that was in it")                                                          \
     X(EXAMINED, ROLES_EXAMINER, ROLES_WORKER, sizeof(struct message_examined),                     \
-      sizeof(struct message_examined), "what became of it")
+      sizeof(struct message_examined), "what became of it")                                        \
+    /* worker and fetcher, and one fetcher and the next */                                         \
+    X(FETCH, ROLES_WORKER, ROLES_FETCHER, sizeof(struct message_fetch),                            \
+      sizeof(struct message_fetch), "a file is wanted")                                            \
+    X(FETCHED, ROLES_FETCHER, ROLES_WORKER, sizeof(struct message_fetched),                        \
+      sizeof(struct message_fetched), "carries the file")                                          \
+    X(FETCH_FAILED, ROLES_FETCHER, ROLES_WORKER, sizeof(struct message_fetch_failed),              \
+      sizeof(struct message_fetch_failed), "there is none")                                        \
+    X(FETCH_KEPT, ROLES_FETCHER, ROLES_FETCHER, sizeof(struct message_fetch_kept),                 \
+      sizeof(struct message_fetch_kept), "carries a file to the successor")
 
 /* X(symbol, struct, member): the texts of payloads, each ended by a NUL within its array. */
 #define MESSAGE_TEXTS(X)                                                                           \
@@ -125,14 +136,18 @@ enum roles {
     X(FLOW, message_flow, host)                                                                    \
     X(FLOW, message_flow, state)                                                                   \
     X(FLOW, message_flow, service)                                                                 \
-    X(LEAF, message_leaf, name)
+    X(LEAF, message_leaf, name)                                                                    \
+    X(FETCH, message_fetch, url)                                                                   \
+    X(FETCH_KEPT, message_fetch_kept, url)
 
 /* X(symbol, struct, member, how many values it has): numbers of 32 bits, all below that. */
 #define MESSAGE_RANGES(X)                                                                          \
     X(PEER, message_peer, role, ROLE_COUNT)                                                        \
     X(LEARNED, message_learned, link.kind, LEARNED_KIND_COUNT)                                     \
     X(BOUNDARY, message_boundary, consultation, 2)                                                 \
-    X(RELEASE, message_release, scope, RELEASE_HOST + 1)
+    X(RELEASE, message_release, scope, RELEASE_HOST + 1)                                           \
+    X(FETCH, message_fetch, kind, FETCH_KIND_COUNT)                                                \
+    X(FETCH_KEPT, message_fetch_kept, kind, FETCH_KIND_COUNT)
 
 enum message_type {
     MESSAGE_NONE,
@@ -142,6 +157,10 @@ enum message_type {
         MESSAGE_COUNT
 };
 const char *message_name(enum message_type type);
+
+/* A message of these types has a descriptor with it, and one of the others none. */
+#define MESSAGE_CARRIES_DESCRIPTOR(type)                                                           \
+    ((type) == MESSAGE_PEER || (type) == MESSAGE_FETCHED || (type) == MESSAGE_FETCH_KEPT)
 
 struct message_peer {
     uint32_t role; /* of the one at the other end */
@@ -215,6 +234,33 @@ struct message_examined {
     uint64_t id;
     uint32_t status; /* enum examination_status */
     uint32_t texts;  /* how many were sent before */
+};
+#define FETCHES_MAX 64 /* that one worker waits for at once */
+/* What a file that is fetched may be, and how large by that. */
+enum fetch_kind { FETCH_LIST, FETCH_ISSUER, FETCH_KIND_COUNT };
+struct message_fetch {
+    uint64_t id;    /* chosen by the worker */
+    int64_t since;  /* monotonic ms: what was fetched before is too old */
+    uint32_t kind;  /* enum fetch_kind */
+    char url[1024]; /* with a NUL behind it */
+    uint32_t unused;
+};
+struct message_fetched {
+    uint64_t id;
+    int64_t at; /* monotonic ms at which it was fetched: an older one when there is no newer */
+    uint64_t size;
+};
+struct message_fetch_kept {
+    int64_t at; /* as above */
+    uint64_t size;
+    uint32_t kind; /* enum fetch_kind */
+    char url[1024];
+    uint32_t unused;
+};
+struct message_fetch_failed {
+    uint64_t id;
+    uint32_t fault; /* enum fetch_fault */
+    uint32_t unused;
 };
 
 /* --- one end of a link --- */

@@ -24,6 +24,8 @@ struct entry {
     struct address address;
     uint8_t mac[6];
     bool ambiguous; /* the same address has other MACs on other links */
+    uint8_t prefix; /* own addresses: bits of the network on its link */
+    uint32_t link;
 };
 
 struct list {
@@ -70,20 +72,22 @@ static int entry_compare(const void *a, const void *b)
     return memcmp(one->address.bytes, other->address.bytes, one->address.family == 4 ? 4 : 16);
 }
 
-static void list_add(struct list *list, uint8_t family, const struct nlattr *address,
-                     const uint8_t *mac)
+/* The new entry, or NULL. */
+static struct entry *list_add(struct list *list, uint8_t family, const struct nlattr *address,
+                              const uint8_t *mac)
 {
     size_t size = family == AF_INET ? 4 : 16;
     struct entry *entry;
 
     if (list->count == ENTRIES || address == NULL || mnl_attr_get_payload_len(address) != size)
-        return;
+        return NULL;
     entry = &list->entries[list->count++];
     memset(entry, 0, sizeof(*entry));
     entry->address.family = family == AF_INET ? 4 : 6;
     memcpy(entry->address.bytes, mnl_attr_get_payload(address), size);
     if (mac != NULL)
         memcpy(entry->mac, mac, sizeof(entry->mac));
+    return entry;
 }
 
 /* Sorts, and joins entries of the same address. */
@@ -139,8 +143,13 @@ static int own_row(const struct nlmsghdr *message, void *context)
         return MNL_CB_OK;
     netlink_attributes(message, sizeof(*own), attributes, IFA_LOCAL + 1);
     /* On a point-to-point link IFA_ADDRESS is the other end. */
-    list_add(context, own->ifa_family,
-             attributes[attributes[IFA_LOCAL] != NULL ? IFA_LOCAL : IFA_ADDRESS], NULL);
+    struct entry *entry =
+        list_add(context, own->ifa_family,
+                 attributes[attributes[IFA_LOCAL] != NULL ? IFA_LOCAL : IFA_ADDRESS], NULL);
+    if (entry != NULL) {
+        entry->prefix = own->ifa_prefixlen;
+        entry->link = own->ifa_index;
+    }
     return MNL_CB_OK;
 }
 
@@ -200,6 +209,21 @@ static bool address_is_self(const struct address *address)
     if (address->family == 4)
         return address->bytes[0] == 127 || memcmp(address->bytes, unspecified, 4) == 0;
     return memcmp(address->bytes, unspecified, 16) == 0;
+}
+
+bool neighbours_is_on_link(struct neighbours *neighbours, const struct address *address,
+                           unsigned link, int64_t now)
+{
+    struct list *own = &neighbours->own;
+
+    if (list_is_old(own, now, OWN_AGE))
+        list_read(neighbours, own, RTM_GETADDR, own_row, now);
+    for (size_t i = 0; i < own->count; i++) {
+        struct network network = {own->entries[i].address, own->entries[i].prefix};
+        if (own->entries[i].link == link && network_contains(&network, address))
+            return true;
+    }
+    return false;
 }
 
 bool neighbours_is_own(struct neighbours *neighbours, const struct address *address, int64_t now)

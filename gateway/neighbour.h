@@ -17,5 +17,9 @@ bool neighbours_find(struct neighbours *neighbours, const struct address *addres
 /* True for an address that this machine itself has (any interface, loopback included). Cached a few
  * seconds. */
 bool neighbours_is_own(struct neighbours *neighbours, const struct address *address, int64_t now);
+/* True for an address in one of the networks that this machine's addresses on a link (an interface
+ * by its index) say to be there. As fresh as the others. */
+bool neighbours_is_on_link(struct neighbours *neighbours, const struct address *address,
+                           unsigned link, int64_t now);
 
 #endif

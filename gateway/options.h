@@ -255,11 +255,37 @@ enum option_type {
     X(TLS, "trust", PATH, "/etc/ssl/certs/ca-certificates.crt", 0, 0, NULL, CONFIGURATION(trust),  \
       "The CAs that origins are verified with, PEM. The clinic's own CA must not be among them.")  \
     X(TLS, "revocation", CHOICE, "soft", 0, 0, "soft|hard", CONFIGURATION(revocation),             \
-      "What is known as revoked is refused, by an answer that the origin staples (OCSP) or by "    \
-      "revocation-lists. What neither speaks for passes (soft) or is refused too (hard).")         \
+      "What is known as revoked is refused: by an answer that the origin staples (OCSP), by a "    \
+      "fetched list or by revocation-lists. What nothing speaks for passes (soft), which the "     \
+      "record tells, or is refused too (hard). See REVOCATION.")                                   \
+    X(TLS, "revocation-fetch", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(revocation_fetch),       \
+      "Fetch the lists of revoked certificates (CRL) that origins' certificates point to.")        \
+    X(TLS, "revocation-wait", DURATION, "2s", 0, 60000, NULL, CONFIGURATION(revocation_wait),      \
+      "How long a connection waits for lists that are not there yet. What is not there then "      \
+      "counts as not available, and is fetched on for those that come later.")                     \
     X(TLS, "revocation-lists", PATH, "", 0, 0, NULL, CONFIGURATION(revocation_lists),              \
-      "Lists of revoked certificates (X509 CRL), PEM, read when the configuration is. They are "   \
-      "not fetched: who needs them keeps the file up to date, and reloads.")                       \
+      "More lists of revoked certificates (X509 CRL), PEM, read when the configuration is. Who "   \
+      "needs them keeps the file up to date, and reloads.")                                        \
+    X(TLS, "aia", BOOLEAN, "false", 0, 0, NULL, CONFIGURATION(aia),                                \
+      "When an origin does not send the certificates between its own and a root, fetch them from " \
+      "where its certificate says (caIssuers).")                                                   \
+    X(TLS, "intermediates", PATH, "", 0, 0, NULL, CONFIGURATION(intermediates),                    \
+      "Certificates of CAs, PEM, that are tried when an origin does not send what belongs "        \
+      "between "                                                                                   \
+      "its own and a root. They are not trusted by themselves.")                                   \
+    X(TLS, "ct-logs", PATH, "", 0, 0, NULL, CONFIGURATION(ct_logs),                                \
+      "The transparency logs that timestamps are checked with, in the form of OpenSSL's log "      \
+      "list. "                                                                                     \
+      "It decides nothing: the record tells what was found.")                                      \
+    X(TLS, "revocation-age", DURATION, "1d", 1000, 30 * DAY, NULL, CONFIGURATION(revocation_age),  \
+      "How old a fetched list may grow before it is fetched again. It is fetched earlier when "    \
+      "its "                                                                                       \
+      "own time ends, of which a quarter is left then.")                                           \
+    X(TLS, "fetch-size", SIZE, "10MB", 65536, 67108864, NULL, CONFIGURATION(fetch_size),           \
+      "What is fetched (a list of revoked certificates) is at most so large. A larger one counts " \
+      "as not available.")                                                                         \
+    X(TLS, "fetch-ports", PORTS, "80", 1, PORT_MAX, NULL,                                          \
+      ARRAY(configuration, fetch_ports, fetch_port_count), "The ports that are fetched from.")     \
     X(TLS, "leaf-lifetime", DURATION, "24h", 3600000, DAY, NULL, CONFIGURATION(leaf_lifetime),     \
       "How long a signed leaf is valid, at most.")                                                 \
     X(TLS, "http2", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(http2),                             \
@@ -312,6 +338,8 @@ enum option_type {
     X(TIMEOUTS, "sniff", DURATION, "5s", 10, DAY, NULL, CONFIGURATION(timeout_sniff),              \
       "Waiting for the first bytes of a body before it is judged by what is there; of a part of "  \
       "a page at most one second.")                                                                \
+    X(TIMEOUTS, "fetch", DURATION, "20s", 10, DAY, NULL, CONFIGURATION(timeout_fetch),             \
+      "A list of revoked certificates, from the name to its last byte.")                           \
     X(LOG, "to", LOG_TARGET, "unix:/dev/log", 0, 0, NULL, CONFIGURATION(log_transport),            \
       "The local syslog socket, or a collector. Ports, if not said: 514 for udp, 601 for tcp.")    \
     X(LOG, "allowed", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(log_allowed),                     \

@@ -19,7 +19,7 @@
 #include "gateway/record.h"
 
 #define WORKERS_MAX 64
-#define ROLES_ALONE 4 /* places before those of the workers */
+#define ROLES_ALONE 5 /* places before those of the workers */
 
 enum process_state { PROCESS_STARTING, PROCESS_READY, PROCESS_DRAINING };
 
@@ -35,7 +35,7 @@ struct process {
     struct link *link; /* NULL once the child closed it or the parent gave the child up */
 };
 
-/* A place that must always be filled: signer, registry, examiner, worker 0 ... */
+/* A place that must always be filled: signer, registry, examiner, fetcher, worker 0 ... */
 struct place {
     enum role role;
     unsigned slot;
@@ -86,6 +86,10 @@ struct process *supervision_find(enum role role, unsigned slot);
 
 /* The registry that serves now: during a reload still the one of the generation before. Or NULL. */
 struct process *supervision_find_registry(void);
+
+/* Whether a role has the configuration of its generation, serves its workers and drains with it:
+ * the signer and the fetcher. */
+bool supervision_is_of_generation(enum role role);
 
 /* Whoever fills the place: one of the generation, or one that serves all of them. Or NULL. */
 struct process *supervision_find_at(const struct place *place);

@@ -48,7 +48,7 @@ struct role_operations {
     void (*stop)(struct child *child);
 };
 extern const struct role_operations signer_operations, worker_operations, registry_operations,
-    examiner_operations, portal_operations;
+    examiner_operations, portal_operations, fetcher_operations;
 
 /* Tells the parent that this child works. */
 void child_ready(struct child *child);

@@ -36,9 +36,10 @@
 #define R    SANDBOX_REGISTRY
 #define E    SANDBOX_EXAMINER
 #define J    SANDBOX_WORK
+#define F    SANDBOX_FETCHER
 #define G    SANDBOX_PORTAL
-#define P    SANDBOX_PARENT      /* and whatever any other may: they begin as its children */
-#define LOOP (S | W | R | E | G) /* an event loop, and links to other processes */
+#define P    SANDBOX_PARENT          /* and whatever any other may: they begin as its children */
+#define LOOP (S | W | R | E | G | F) /* an event loop, and links to other processes */
 #define ALL  (LOOP | J)
 
 /* X(call, who may make it). Calls that only other architectures or kernels have do no harm here. */
@@ -83,15 +84,16 @@
     X(mlockall, S)                                                                                 \
     /* the network: connections, names, the collector, the control program */                      \
     X(accept4, W | R | G)                                                                          \
-    X(bind, W | R)                                                                                 \
-    X(connect, W | R)                                                                              \
-    X(getpeername, W | R)                                                                          \
-    X(getsockname, W | R | G)                                                                      \
-    X(getsockopt, W | R | G)                                                                       \
-    X(ioctl, W | R)                                                                                \
+    X(bind, W | R | F)                                                                             \
+    X(connect, W | R | F)                                                                          \
+    X(getpeername, W | R | F)                                                                      \
+    X(getsockname, W | R | G | F)                                                                  \
+    X(getsockopt, W | R | G | F)                                                                   \
+    X(ioctl, W | R | F)                                                                            \
     X(pipe2, W | E)                                                                                \
-    X(setsockopt, W | R | G)                                                                       \
+    X(setsockopt, W | R | G | F)                                                                   \
     X(uname, R)                                                                                    \
+    X(memfd_create, F)                                                                             \
     X(splice, W)                                                                                   \
     /* the state folder */                                                                         \
     X(access, R)                                                                                   \
@@ -205,9 +207,9 @@ static const struct {
     {SCMP_SYS(clone), 0, NEW_NAMESPACES, 0, E | P},
     {SCMP_SYS(setgroups), 0, UINT32_MAX, 0, P},
     /* no packet sockets, no kernel's ciphers, no other families with their bugs */
-    {SCMP_SYS(socket), 0, UINT32_MAX, AF_INET, W | R | P},
-    {SCMP_SYS(socket), 0, UINT32_MAX, AF_INET6, W | R | P},
-    {SCMP_SYS(socket), 0, UINT32_MAX, AF_NETLINK, W | R | P},
+    {SCMP_SYS(socket), 0, UINT32_MAX, AF_INET, W | R | F | P},
+    {SCMP_SYS(socket), 0, UINT32_MAX, AF_INET6, W | R | F | P},
+    {SCMP_SYS(socket), 0, UINT32_MAX, AF_NETLINK, W | R | F | P},
     {SCMP_SYS(socket), 0, UINT32_MAX, AF_UNIX, R | P},
 };
 
@@ -324,7 +326,7 @@ static const struct {
     uint64_t right;
     unsigned who;
 } ports[] = {
-    {BIND_TCP, S | W | R | E | G},
+    {BIND_TCP, S | W | R | E | G | F},
     {CONNECT_TCP, S | E | G},
 };
 

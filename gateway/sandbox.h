@@ -24,6 +24,7 @@ enum sandbox {
     SANDBOX_EXAMINER = 8,
     SANDBOX_WORK = 16,
     SANDBOX_PORTAL = 32,
+    SANDBOX_FETCHER = 64,
     SANDBOX_PARENT = 1 << 12
 };
 

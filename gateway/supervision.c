@@ -190,8 +190,9 @@ static void on_child_message(void *context, struct link *link, enum message_type
 static bool are_peers(enum role a, enum role b)
 {
     static const unsigned peers[ROLE_COUNT] = {
-        [ROLE_WORKER] = ROLES_SIGNER | ROLES_REGISTRY | ROLES_EXAMINER,
+        [ROLE_WORKER] = ROLES_SIGNER | ROLES_REGISTRY | ROLES_EXAMINER | ROLES_FETCHER,
         [ROLE_PORTAL] = ROLES_SIGNER,
+        [ROLE_FETCHER] = ROLES_FETCHER, /* what it has it hands on to its successor */
     };
 
     return (peers[a] & (1u << b)) != 0 || (peers[b] & (1u << a)) != 0;
@@ -214,29 +215,34 @@ void supervision_introduce(struct process *a, struct process *b)
     close(fds[1]);
 }
 
+bool supervision_is_of_generation(enum role role)
+{
+    return role == ROLE_SIGNER || role == ROLE_FETCHER;
+}
+
 /*
  * A signer, who may have another CA, serves the workers of its own generation, and those that drain
- * once its generation is in force.
+ * once its generation is in force; a fetcher likewise.
  */
 static bool serves(const struct process *signer, const struct process *worker)
 {
-    return signer->generation == worker->generation ||
+    return worker->role == signer->role || signer->generation == worker->generation ||
            (worker->state == PROCESS_DRAINING && !parent.reloading);
 }
 
 /*
- * Joins a new process with those it works with. A draining worker too gets a new signer and a new
- * registry; a draining signer or registry gets nobody.
+ * Joins a new process with those it works with. A draining worker too gets a new signer, a new
+ * fetcher and a new registry; one of these that drains gets nobody.
  */
 static void introduce_all(struct process *process)
 {
     struct process *other;
 
     TAILQ_FOREACH (other, &parent.processes, next) {
-        if (!are_peers(process->role, other->role) ||
+        if (other == process || !are_peers(process->role, other->role) ||
             (other->state == PROCESS_DRAINING && other->role != ROLE_WORKER) ||
-            (process->role == ROLE_SIGNER && !serves(process, other)) ||
-            (other->role == ROLE_SIGNER && !serves(other, process)))
+            (supervision_is_of_generation(process->role) && !serves(process, other)) ||
+            (supervision_is_of_generation(other->role) && !serves(other, process)))
             continue;
         supervision_introduce(process, other);
     }

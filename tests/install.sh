@@ -51,7 +51,7 @@ fi
 # Without root the lab runs everything as one user, in a user namespace.
 if [ "$(id -u)" -eq 0 ]; then
     for user in _sekisho-signer _sekisho-worker _sekisho-registry _sekisho-examiner \
-        _sekisho-portal; do
+        _sekisho-portal _sekisho-fetcher; do
         getent passwd "$user" >/dev/null ||
             useradd --system --user-group --no-create-home --home-dir /nonexistent \
                 --shell /usr/sbin/nologin "$user"

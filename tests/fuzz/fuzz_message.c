@@ -94,7 +94,7 @@ static bool is_well_formed(const struct run *run, const struct expected *packet)
            header.size <= limits[header.type].largest &&
            (limits[header.type].from & 1u << run->peer) != 0 &&
            (limits[header.type].to & 1u << run->own) != 0 &&
-           packet->fds == (header.type == MESSAGE_PEER ? 1 : 0) &&
+           packet->fds == (MESSAGE_CARRIES_DESCRIPTOR(header.type) ? 1 : 0) &&
            is_sound(header.type, packet->packet + sizeof(header));
 }
 

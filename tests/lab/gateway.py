@@ -23,7 +23,7 @@ from records import Collector
 
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 USERS = ("_sekisho-signer", "_sekisho-worker", "_sekisho-registry", "_sekisho-examiner",
-         "_sekisho-portal")
+         "_sekisho-portal", "_sekisho-fetcher")
 ROOM = "診察室1"
 DENIED = ("shorteners", "link-in-bio", "free-hosting", "doh", "private-relay", "mdca")
 SYSTEM = ("updates", "certificates", "captive-portals")

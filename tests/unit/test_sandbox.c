@@ -32,7 +32,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const enum sandbox all[] = {SANDBOX_SIGNER,   SANDBOX_WORKER, SANDBOX_REGISTRY,
-                                   SANDBOX_EXAMINER, SANDBOX_WORK,   SANDBOX_PORTAL};
+                                   SANDBOX_EXAMINER, SANDBOX_WORK,   SANDBOX_PORTAL,
+                                   SANDBOX_FETCHER};
 static char folder[64];
 
 static int enter(enum sandbox sandbox)
@@ -330,9 +331,11 @@ static void test_ports_and_signals(void **state)
         skip();
     assert_int_equal(try(SANDBOX_WORKER, bind_port), EACCES);
     assert_int_equal(try(SANDBOX_REGISTRY, bind_port), EACCES);
+    assert_int_equal(try(SANDBOX_FETCHER, bind_port), EACCES);
     assert_int_equal(try(SANDBOX_SIGNER, bind_port), KILLED);
     assert_int_equal(try(SANDBOX_WORKER, end_another), KILLED);
     assert_int_equal(try(SANDBOX_REGISTRY, end_another), KILLED);
+    assert_int_equal(try(SANDBOX_FETCHER, end_another), KILLED);
 }
 
 static void test_allowed_to_all(void **state)
@@ -347,6 +350,7 @@ static void test_network(void **state)
     (void)state;
     assert_int_equal(try(SANDBOX_WORKER, connect_out), 0);
     assert_int_equal(try(SANDBOX_REGISTRY, connect_out), 0); /* to the collector */
+    assert_int_equal(try(SANDBOX_FETCHER, connect_out), 0);
     assert_int_equal(try(SANDBOX_SIGNER, connect_out), KILLED);
     assert_int_equal(try(SANDBOX_EXAMINER, connect_out), KILLED);
     assert_int_equal(try(SANDBOX_WORK, connect_out), KILLED);
@@ -360,6 +364,7 @@ static void test_processes(void **state)
     assert_int_equal(try(SANDBOX_WORKER, make_process), KILLED);
     assert_int_equal(try(SANDBOX_SIGNER, make_process), KILLED);
     assert_int_equal(try(SANDBOX_REGISTRY, make_process), KILLED);
+    assert_int_equal(try(SANDBOX_FETCHER, make_process), KILLED);
     assert_int_equal(try(SANDBOX_WORKER, raise_limit), KILLED);
 }
 

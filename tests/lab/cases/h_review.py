@@ -52,8 +52,9 @@ def other_ca(lab):
 
 
 def steady(lab, workers=2):
-    """Waits until the parent has exactly its children, all alive, and gives their number."""
-    wait_for(lambda: len(children(lab)) == workers + 3 and "Z" not in children(lab).values(), 20,
+    """Waits until the parent has exactly its children, all alive: the workers, and one of each other role."""
+    others = len({p["role"] for p in lab.gateway.processes()} - {"parent", "worker"})
+    wait_for(lambda: len(children(lab)) == workers + others and "Z" not in children(lab).values(), 20,
              lambda: "the old processes to go: %r" % children(lab))
 
 
