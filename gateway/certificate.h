@@ -9,7 +9,9 @@
 #include <openssl/ssl.h>
 
 #include "filters/span.h"
+#include "gateway/fetching.h"
 #include "gateway/offer.h"
+#include "gateway/transparency.h"
 
 /* --- origins --- */
 
@@ -25,6 +27,27 @@ SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t 
  */
 int certificate_origin_set_lists(SSL_CTX *context, const char *path, bool is_hard, char *error,
                                  size_t size);
+
+/* More certificates of CAs (a PEM file), for chains that lack one: they are trusted by nothing but
+ * what stands above them. Once, before any connection. 0, or -1 with a message. */
+int certificate_origin_set_intermediates(SSL_CTX *context, const char *path, char *error,
+                                         size_t size);
+
+/* Asks origins for timestamps of transparency logs and checks them against a list of logs (see
+ * transparency.h). Once, before any connection. 0, or -1 with a message. */
+int certificate_origin_set_logs(SSL_CTX *context, const char *path, char *error, size_t size);
+
+/* All of this as the configuration says, but for the fetching. NULL with a message. */
+SSL_CTX *certificate_origin_open(const struct configuration *configuration, char *error,
+                                 size_t size);
+
+/* Where lists of revoked certificates, or issuers' certificates, are fetched from (borrowed): a
+ * handshake then pauses for them (SSL_ERROR_WANT_RETRY_VERIFY, see certificate_wanted()). NULL:
+ * nowhere any more. */
+void certificate_origin_set_fetching(SSL_CTX *context, struct fetching *fetching, bool lists,
+                                     bool issuers);
+/* The context's lists, after certificate_origin_set_lists(): where fetched ones are attached. */
+struct revocation *certificate_origin_lists(SSL_CTX *context);
 
 /* Tells of each root in the context's bundle that will not be trusted for its form, and of each
  * list that says nothing, one line each, for `sekisho check`. */
@@ -44,9 +67,21 @@ int certificate_expect(SSL *ssl, const char *name, const struct offer *offer);
  * before a certificate was seen. */
 const char *certificate_verdict(const SSL *ssl);
 
-/* How many signed timestamps of transparency logs stand in the verified certificate (RFC 6962).
- * They are counted for the log, not verified: no list of logs comes with the gateway. */
-unsigned certificate_timestamps(const SSL *ssl);
+/* The timestamps of transparency logs for the verified certificate, or NULL. */
+const struct transparency_count *certificate_timestamps(const SSL *ssl);
+
+/* What a handshake that pauses waits for, to be given to fetching_wait(); borrowed. After that the
+ * handshake is taken up again, and may pause again for what was found to be wanted then. */
+const struct fetch_wanted *certificate_wanted(const SSL *ssl);
+/* It waits for nothing any more: what is not there counts as not available. */
+void certificate_stop_waiting(SSL *ssl);
+
+/*
+ * By what it is known that no certificate of the verified chain is revoked: "list" (all stand on
+ * no current list), "staple" (the leaf by a stapled answer), "unavailable" (it says where a list
+ * is, and none could be had), "none" (it does not say). NULL when nothing was verified. Static.
+ */
+const char *certificate_revocation(const SSL *ssl);
 
 /* Whether the server asked for a certificate of the client's. It was sent none. */
 bool certificate_asked(const SSL *ssl);

@@ -7,135 +7,59 @@
 #include <time.h>
 
 #include <libpsl.h>
-#include <openssl/ct.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 
 #include "filters/memory.h"
+#include "gateway/certificate_private.h"
 #include "gateway/certificate_tls.h"
-#include "gateway/certificate_verify.h"
 #include "gateway/chain.h"
-#include "gateway/staple.h"
 
-/* Hangs on the SSL, freed with it. */
-struct expectation {
-    struct certificate_name name;
-    enum certificate_verdict verdict;
-    unsigned timestamps;
-    bool asked;        /* for a certificate of ours */
-    bool leaf_unknown; /* to the lists of revoked certificates, where all must be known */
-};
-
-/* Hangs on the context. */
-struct lists {
-    struct revocation *revocation;
-    bool is_hard;
-};
+#define INTERMEDIATES_MAX 1024
 
 static int expectation_index = -1;
-static int lists_index = -1;
+static int evidence_index = -1;
 
 static void expectation_free(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index,
                              long number, void *argument)
 {
+    struct expectation *expectation = pointer;
+
     (void)parent, (void)data, (void)index, (void)number, (void)argument;
-    free(pointer);
+    if (!expectation)
+        return;
+    free((char *)expectation->said_timestamps.data);
+    free(expectation);
 }
 
-static void lists_free(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index, long number,
-                       void *argument)
+static void evidence_free(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index, long number,
+                          void *argument)
 {
-    struct lists *lists = pointer;
+    struct evidence *evidence = pointer;
 
     (void)parent, (void)data, (void)index, (void)number, (void)argument;
-    if (!lists)
+    if (!evidence)
         return;
-    revocation_free(lists->revocation);
-    free(lists);
+    revocation_free(evidence->revocation);
+    sk_X509_pop_free(evidence->intermediates, X509_free);
+    transparency_free(evidence->logs);
+    free(evidence);
 }
 
 static void expectation_register(void)
 {
-    lists_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, lists_free);
+    evidence_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, evidence_free);
     expectation_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, expectation_free);
 }
 
-static struct expectation *expectation_of(const SSL *ssl)
+struct expectation *certificate_expectation(const SSL *ssl)
 {
     return expectation_index < 0 ? NULL : SSL_get_ex_data(ssl, expectation_index);
 }
 
-static unsigned count_timestamps(const X509 *leaf)
+struct evidence *certificate_evidence(const SSL_CTX *context)
 {
-    STACK_OF(SCT) *timestamps = X509_get_ext_d2i(leaf, NID_ct_precert_scts, NULL, NULL);
-    int count = sk_SCT_num(timestamps);
-
-    SCT_LIST_free(timestamps);
-    return count > 0 ? (unsigned)count : 0;
-}
-
-/* OpenSSL asks this instead of verifying by itself. Without an expectation nothing is accepted. */
-static int verify_origin(X509_STORE_CTX *context, void *argument)
-{
-    (void)argument;
-    SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
-    struct expectation *expectation = ssl ? expectation_of(ssl) : NULL;
-    const struct lists *lists = ssl ? SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), lists_index) : NULL;
-    STACK_OF(X509) *chain = NULL;
-    bool leaf_unknown = false;
-
-    if (!expectation) {
-        X509_STORE_CTX_set_error(context, certificate_verdict_error(VERDICT_INTERNAL));
-        return 0;
-    }
-    expectation->verdict = certificate_chain_verify(
-        &(struct certificate_question){
-            .trust = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)),
-            .leaf = X509_STORE_CTX_get0_cert(context),
-            .others = X509_STORE_CTX_get0_untrusted(context),
-            .name = &expectation->name,
-            .time = (int64_t)time(NULL),
-            .lists = lists ? lists->revocation : NULL,
-            .is_hard = lists && lists->is_hard,
-            .leaf_unknown = &leaf_unknown,
-        },
-        &chain);
-    expectation->leaf_unknown = leaf_unknown && lists && lists->is_hard;
-    expectation->timestamps = count_timestamps(X509_STORE_CTX_get0_cert(context));
-    if (chain)
-        X509_STORE_CTX_set0_verified_chain(context, chain);
-    X509_STORE_CTX_set_error(context, certificate_verdict_error(expectation->verdict));
-    return expectation->verdict == VERDICT_OK;
-}
-
-/* OpenSSL asks this after the certificate was verified, whether the server stapled or not. */
-static int verify_staple(SSL *ssl, void *argument)
-{
-    struct expectation *expectation = expectation_of(ssl);
-    STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
-    const unsigned char *bytes = NULL;
-    long size = SSL_get_tlsext_status_ocsp_resp(ssl, &bytes);
-    int64_t now = (int64_t)time(NULL);
-
-    (void)argument;
-    if (!expectation || expectation->verdict != VERDICT_OK)
-        return 0;
-    expectation->verdict = staple_check(chain, bytes, size, now);
-    if (expectation->verdict == VERDICT_OK && expectation->leaf_unknown &&
-        !staple_vouches(chain, bytes, size, now))
-        expectation->verdict = VERDICT_UNKNOWN;
-    return expectation->verdict == VERDICT_OK;
-}
-
-/* A server that asks for a client's certificate gets none: we have none, and the client's own
- * cannot be passed on. It may go on without. */
-static int on_certificate_request(SSL *ssl, X509 **certificate, EVP_PKEY **key)
-{
-    struct expectation *expectation = expectation_of(ssl);
-
-    (void)certificate, (void)key;
-    if (expectation)
-        expectation->asked = true;
-    return 0;
+    return evidence_index < 0 ? NULL : SSL_CTX_get_ex_data(context, evidence_index);
 }
 
 static void describe_error(const char *what, char *error, size_t size)
@@ -147,6 +71,17 @@ static void describe_error(const char *what, char *error, size_t size)
     ERR_clear_error();
 }
 
+/* Nothing but the list of roots, at first. */
+static bool add_evidence(SSL_CTX *context)
+{
+    struct evidence *evidence = memory_allocate(1, sizeof(*evidence));
+
+    if (SSL_CTX_set_ex_data(context, evidence_index, evidence) == 1)
+        return true;
+    free(evidence);
+    return false;
+}
+
 SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t size)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -154,7 +89,7 @@ SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t 
 
     ERR_clear_error();
     pthread_once(&once, expectation_register);
-    if (expectation_index < 0 || lists_index < 0 || !psl_builtin()) {
+    if (expectation_index < 0 || evidence_index < 0 || !psl_builtin()) {
         snprintf(error, size, "the list of public suffixes is missing from libpsl");
         return NULL;
     }
@@ -167,12 +102,8 @@ SSL_CTX *certificate_origin_context(const char *trust_path, char *error, size_t 
         describe_error(trust_path, error, size);
         goto failed;
     }
-    SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_cert_verify_callback(context, verify_origin, NULL);
-    SSL_CTX_set_client_cert_cb(context, on_certificate_request);
-    if (SSL_CTX_set_tlsext_status_type(context, TLSEXT_STATUSTYPE_ocsp) != 1 ||
-        SSL_CTX_set_tlsext_status_cb(context, verify_staple) != 1) {
-        describe_error("OCSP", error, size);
+    if (!certificate_evidence_prepare(context) || !add_evidence(context)) {
+        describe_error("TLS", error, size);
         goto failed;
     }
     ERR_clear_error();
@@ -185,20 +116,116 @@ failed:
 int certificate_origin_set_lists(SSL_CTX *context, const char *path, bool is_hard, char *error,
                                  size_t size)
 {
-    struct revocation *revocation =
-        path && path[0] ? revocation_read(path, error, size) : revocation_new();
-    struct lists *lists;
+    struct evidence *evidence = certificate_evidence(context);
 
-    if (!revocation)
+    evidence->is_hard = is_hard;
+    evidence->revocation = path && path[0] ? revocation_read(path, error, size) : revocation_new();
+    return evidence->revocation ? 0 : -1;
+}
+
+static bool is_certificate(const X509_INFO *entry)
+{
+    return entry->x509 && !entry->x_pkey && !entry->crl;
+}
+
+int certificate_origin_set_intermediates(SSL_CTX *context, const char *path, char *error,
+                                         size_t size)
+{
+    struct evidence *evidence = certificate_evidence(context);
+    BIO *bio = BIO_new_file(path, "re");
+    STACK_OF(X509_INFO) *entries = bio ? PEM_X509_INFO_read_bio(bio, NULL, NULL, NULL) : NULL;
+    int count = sk_X509_INFO_num(entries);
+    bool right = count > 0 && count <= INTERMEDIATES_MAX;
+
+    evidence->intermediates = sk_X509_new_null();
+    for (int i = 0; right && i < count; i++) {
+        X509_INFO *entry = sk_X509_INFO_value(entries, i);
+        right = is_certificate(entry) && sk_X509_push(evidence->intermediates, entry->x509) > 0;
+        if (right)
+            entry->x509 = NULL;
+    }
+    if (!right)
+        snprintf(error, size, "%s: expected certificates of CAs, PEM, at most %d of them", path,
+                 INTERMEDIATES_MAX);
+    sk_X509_INFO_pop_free(entries, X509_INFO_free);
+    BIO_free(bio);
+    ERR_clear_error();
+    return right ? 0 : -1;
+}
+
+void certificate_origin_set_fetching(SSL_CTX *context, struct fetching *fetching, bool lists,
+                                     bool issuers)
+{
+    struct evidence *evidence = certificate_evidence(context);
+
+    evidence->fetching = fetching;
+    evidence->with_lists = fetching && lists;
+    evidence->with_issuers = fetching && issuers;
+}
+
+struct revocation *certificate_origin_lists(SSL_CTX *context)
+{
+    return certificate_evidence(context)->revocation;
+}
+
+/* --- timestamps in the TLS extension (RFC 6962 section 3.3.1) --- */
+
+static int ask_timestamps(SSL *ssl, unsigned type, unsigned place, const unsigned char **out,
+                          size_t *size, X509 *certificate, size_t index, int *alert, void *argument)
+{
+    (void)ssl, (void)type, (void)place, (void)certificate, (void)index, (void)alert;
+    (void)argument;
+    *out = NULL;
+    *size = 0;
+    return 1;
+}
+
+static int take_timestamps(SSL *ssl, unsigned type, unsigned place, const unsigned char *bytes,
+                           size_t size, X509 *certificate, size_t index, int *alert, void *argument)
+{
+    struct expectation *expectation = certificate_expectation(ssl);
+    struct span said = {(const char *)bytes, size};
+
+    (void)type, (void)place, (void)certificate, (void)alert, (void)argument;
+    if (expectation && index == 0 && !expectation->said_timestamps.data)
+        expectation->said_timestamps = (struct span){memory_span(said), size};
+    return 1;
+}
+
+int certificate_origin_set_logs(SSL_CTX *context, const char *path, char *error, size_t size)
+{
+    struct evidence *evidence = certificate_evidence(context);
+
+    evidence->logs = transparency_read(path, error, size);
+    if (!evidence->logs)
         return -1;
-    lists = memory_allocate(1, sizeof(*lists));
-    lists->revocation = revocation;
-    lists->is_hard = is_hard;
-    if (SSL_CTX_set_ex_data(context, lists_index, lists) == 1)
+    if (SSL_CTX_add_custom_ext(context, TLSEXT_TYPE_signed_certificate_timestamp,
+                               SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_2_SERVER_HELLO |
+                                   SSL_EXT_TLS1_3_CERTIFICATE,
+                               ask_timestamps, NULL, NULL, take_timestamps, NULL) == 1)
         return 0;
-    lists_free(NULL, lists, NULL, 0, 0, NULL);
-    describe_error("TLS", error, size);
+    describe_error("timestamps", error, size);
     return -1;
+}
+
+SSL_CTX *certificate_origin_open(const struct configuration *configuration, char *error,
+                                 size_t size)
+{
+    bool is_hard = configuration->revocation == REVOCATION_HARD;
+    SSL_CTX *context = certificate_origin_context(configuration->trust, error, size);
+
+    if (context &&
+        (certificate_origin_set_lists(context, configuration->revocation_lists, is_hard, error,
+                                      size) != 0 ||
+         (configuration->intermediates[0] &&
+          certificate_origin_set_intermediates(context, configuration->intermediates, error,
+                                               size) != 0) ||
+         (configuration->ct_logs[0] &&
+          certificate_origin_set_logs(context, configuration->ct_logs, error, size) != 0))) {
+        SSL_CTX_free(context);
+        context = NULL;
+    }
+    return context;
 }
 
 void certificate_origin_review(SSL_CTX *context, void (*tell)(void *argument, const char *line),
@@ -217,9 +244,9 @@ void certificate_origin_review(SSL_CTX *context, void (*tell)(void *argument, co
                  certificate_verdict_code(verdict), certificate_verdict_meaning(verdict));
         tell(argument, line);
     }
-    const struct lists *lists = SSL_CTX_get_ex_data(context, lists_index);
-    if (lists)
-        revocation_review(lists->revocation, (int64_t)time(NULL), tell, argument);
+    const struct evidence *evidence = certificate_evidence(context);
+    if (evidence->revocation)
+        revocation_review(evidence->revocation, (int64_t)time(NULL), tell, argument);
     ERR_clear_error();
 }
 
@@ -228,7 +255,7 @@ int certificate_expect(SSL *ssl, const char *name, const struct offer *offer)
     struct expectation *expectation;
     struct certificate_name read;
 
-    if (expectation_index < 0 || (!offer->tls12 && !offer->tls13) || expectation_of(ssl) ||
+    if (expectation_index < 0 || (!offer->tls12 && !offer->tls13) || certificate_expectation(ssl) ||
         !certificate_name_read(span_of(name), &read))
         return -1;
     expectation = memory_allocate(1, sizeof(*expectation));
@@ -249,28 +276,21 @@ int certificate_expect(SSL *ssl, const char *name, const struct offer *offer)
 
 const char *certificate_verdict(const SSL *ssl)
 {
-    const struct expectation *expectation = expectation_of(ssl);
+    const struct expectation *expectation = certificate_expectation(ssl);
 
     return certificate_verdict_code(expectation ? expectation->verdict : VERDICT_NONE);
 }
 
-unsigned certificate_timestamps(const SSL *ssl)
-{
-    const struct expectation *expectation = expectation_of(ssl);
-
-    return expectation && expectation->verdict == VERDICT_OK ? expectation->timestamps : 0;
-}
-
 bool certificate_asked(const SSL *ssl)
 {
-    const struct expectation *expectation = expectation_of(ssl);
+    const struct expectation *expectation = certificate_expectation(ssl);
 
     return expectation && expectation->asked;
 }
 
 bool certificate_covers(const SSL *ssl, struct span host)
 {
-    const struct expectation *expectation = expectation_of(ssl);
+    const struct expectation *expectation = certificate_expectation(ssl);
     struct certificate_name name;
     const X509 *leaf = SSL_get0_peer_certificate(ssl);
 

@@ -39,6 +39,7 @@ struct channel {
     bool want_read;
     bool emptied; /* the socket gave less than was asked for: not again before it is readable */
     bool handshaking, as_server;
+    bool paused; /* the handshake: whoever verifies waits for something */
     bool read_wants_write, write_wants_read;
     bool failed;
     unsigned long tls_error; /* OpenSSL's, of the failure */
@@ -164,6 +165,8 @@ static bool wants_input(const struct channel *channel)
 {
     /* While a read waits for room to write the socket's bytes cannot be taken: no use in being
      * told. */
+    if (channel->paused)
+        return false;
     return ((channel->want_read || channel->handshaking) && !channel->read_wants_write) ||
            channel->write_wants_read || (channel->finishing && !channel->peer_ended);
 }
@@ -228,6 +231,11 @@ static void handshake(struct channel *channel)
     case SSL_ERROR_WANT_WRITE:
         channel->read_wants_write = true;
         break;
+    case SSL_ERROR_WANT_RETRY_VERIFY:
+        channel->paused = true;
+        update_events(channel);
+        tell(channel, CHANNEL_PAUSED);
+        return;
     default:
         channel->handshaking = false;
         fail(channel);
@@ -615,6 +623,13 @@ void channel_finish_and_tell(struct channel *channel, channel_handler *handler, 
     channel_set_handler(channel, handler, context);
     channel->tells = true;
     begin_finish(channel);
+}
+
+void channel_resume(struct channel *channel)
+{
+    channel->paused = false;
+    update_events(channel);
+    event_active(&channel->readable, EV_READ, 0);
 }
 
 SSL *channel_ssl(const struct channel *channel)

@@ -17,6 +17,7 @@ enum channel_event {
     CHANNEL_READABLE,   /* call channel_read() until it says CHANNEL_AGAIN, or pause */
     CHANNEL_DRAINED,    /* what had to wait for the socket has left */
     CHANNEL_HANDSHAKEN, /* TLS is up */
+    CHANNEL_PAUSED,     /* the handshake waits for something else: see channel_resume() */
     CHANNEL_FAILED,     /* the handshake or the connection failed; nothing more will come */
     CHANNEL_FINISHED    /* after channel_finish_and_tell(): free it */
 };
@@ -58,6 +59,8 @@ void channel_replay(struct channel *channel, const void *bytes, size_t size);
 
 /* Begins a TLS handshake; takes `ssl`. Ends in CHANNEL_HANDSHAKEN or CHANNEL_FAILED. */
 void channel_start_tls(struct channel *channel, SSL *ssl, bool as_server);
+/* After CHANNEL_PAUSED: the handshake goes on, from the loop. */
+void channel_resume(struct channel *channel);
 SSL *channel_ssl(const struct channel *channel);
 
 enum channel_result { CHANNEL_DATA, CHANNEL_AGAIN, CHANNEL_END, CHANNEL_ERROR };

@@ -36,6 +36,8 @@ static void stop_work(struct flow *flow)
     connector_cancel(flow->connector);
     flow->connector = NULL;
     leaf_cancel(flow->leaf_request);
+    fetch_wait_cancel(flow->fetch_wait);
+    flow->fetch_wait = NULL;
     flow->leaf_request = NULL;
     hello_free(flow->hello);
     flow->hello = NULL;

@@ -10,6 +10,7 @@
 #include "filters/filters.h"
 #include "gateway/channel.h"
 #include "gateway/connector.h"
+#include "gateway/fetching.h"
 #include "gateway/hello.h"
 #include "gateway/leaf.h"
 #include "gateway/networks.h"
@@ -45,7 +46,9 @@ struct flow {
     struct flow_finding finding;
     struct connector *connector;
     struct leaf_request *leaf_request;
-    bool origin_known; /* where the origin is, once there is an address of it */
+    struct fetch_wait *fetch_wait; /* for lists of revoked certificates */
+    int64_t fetch_until;           /* monotonic ms; 0: it has not begun to wait */
+    bool origin_known;             /* where the origin is, once there is an address of it */
     struct network_facts origin;
     char *origin_error;        /* FAILURE_PAGE: what was wrong with the origin */
     const char *verify;        /* the verdict on the origin's certificate */

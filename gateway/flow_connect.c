@@ -225,13 +225,40 @@ static void refuse_protocol(struct flow *flow)
     flow_send_alert(flow, ALERT_NO_APPLICATION_PROTOCOL);
 }
 
+static void on_fetched(void *context)
+{
+    struct flow *flow = context;
+
+    flow->fetch_wait = NULL;
+    deadline_set(&flow->deadline, flow->worker->configuration->timeout_handshake);
+    if (clock_monotonic() >= flow->fetch_until)
+        certificate_stop_waiting(channel_ssl(flow->far));
+    channel_resume(flow->far);
+}
+
+/* The origin's certificate is verified once more when it is there, or its time is over. */
+static void wait_for_lists(struct flow *flow)
+{
+    int64_t now = clock_monotonic();
+
+    if (flow->fetch_until == 0)
+        flow->fetch_until = now + flow->worker->configuration->revocation_wait;
+    flow->state = "revocation";
+    deadline_clear(&flow->deadline); /* the wait has its own */
+    flow->fetch_wait =
+        fetching_wait(flow->worker->fetching, certificate_wanted(channel_ssl(flow->far)),
+                      flow->fetch_until > now ? flow->fetch_until - now : 0, on_fetched, flow);
+}
+
 static void on_far_event(void *context, struct channel *channel, enum channel_event event)
 {
     struct flow *flow = context;
     bool needs_http2 = flow->offers_alpn && !flow->offers_http1;
 
     flow->verify = certificate_verdict(channel_ssl(channel));
-    if (event == CHANNEL_HANDSHAKEN) {
+    if (event == CHANNEL_PAUSED) {
+        wait_for_lists(flow);
+    } else if (event == CHANNEL_HANDSHAKEN) {
         flow->http2 = chose_http2(channel_ssl(channel));
         if (needs_http2 && !flow->http2)
             refuse_protocol(flow);

@@ -36,7 +36,11 @@
     X(TLS_CLIENT, "tls-client")                                                                    \
     X(TLS_ORIGIN, "tls-origin")                                                                    \
     X(VERIFY, "verify")                                                                            \
+    X(REVOCATION, "revocation")                                                                    \
     X(SCTS, "scts")                                                                                \
+    X(SCTS_VALID, "scts-valid")                                                                    \
+    X(SCTS_UNKNOWN, "scts-unknown")                                                                \
+    X(SCTS_INVALID, "scts-invalid")                                                                \
     X(STATUS, "status")                                                                            \
     X(BYTES_UP, "bytes-up")                                                                        \
     X(BYTES_DOWN, "bytes-down")                                                                    \

@@ -40,14 +40,7 @@ static bool check_files(const struct configuration *configuration, struct compla
         issuer_read(configuration->ca_certificate, configuration->ca_key, error, sizeof(error));
     if (issuer == NULL)
         sekisho_complain(complaints, error);
-    SSL_CTX *origins = certificate_origin_context(configuration->trust, error, sizeof(error));
-    if (origins != NULL &&
-        certificate_origin_set_lists(origins, configuration->revocation_lists,
-                                     configuration->revocation == REVOCATION_HARD, error,
-                                     sizeof(error)) != 0) {
-        SSL_CTX_free(origins);
-        origins = NULL;
-    }
+    SSL_CTX *origins = certificate_origin_open(configuration, error, sizeof(error));
     if (origins == NULL)
         sekisho_complain(complaints, error);
     else

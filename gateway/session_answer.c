@@ -68,6 +68,24 @@ static void record_response(const struct exchange *exchange, struct record *reco
         record_set_text(record, RECORD_FILE_NAME, exchange->file_name);
 }
 
+/* What is known of the origin's certificate beside its being good. */
+static void record_certificate(const SSL *ssl, struct record *record)
+{
+    const struct transparency_count *timestamps = certificate_timestamps(ssl);
+    const char *revocation = certificate_revocation(ssl);
+
+    if (revocation != NULL)
+        record_set_text(record, RECORD_REVOCATION, revocation);
+    if (timestamps == NULL)
+        return;
+    record_set_number(record, RECORD_SCTS, timestamps->all);
+    if (!timestamps->is_checked)
+        return;
+    record_set_number(record, RECORD_SCTS_VALID, timestamps->valid);
+    record_set_number(record, RECORD_SCTS_UNKNOWN, timestamps->unknown);
+    record_set_number(record, RECORD_SCTS_INVALID, timestamps->invalid);
+}
+
 static void fill_record(const struct exchange *exchange, enum record_event event,
                         enum reason reason, struct record *record)
 {
@@ -87,7 +105,7 @@ static void fill_record(const struct exchange *exchange, enum record_event event
         record_set_text(record, RECORD_TLS_CLIENT, SSL_get_version(channel_ssl(flow->near)));
     if (flow->far != NULL && channel_ssl(flow->far) != NULL) {
         record_set_text(record, RECORD_TLS_ORIGIN, SSL_get_version(channel_ssl(flow->far)));
-        record_set_number(record, RECORD_SCTS, certificate_timestamps(channel_ssl(flow->far)));
+        record_certificate(channel_ssl(flow->far), record);
     }
     if (flow->verify != NULL)
         record_set_text(record, RECORD_VERIFY, flow->verify);

@@ -15,6 +15,7 @@
 #include "filters/memory.h"
 #include "gateway/certificate.h"
 #include "gateway/examination.h"
+#include "gateway/fetching.h"
 #include "gateway/flow.h"
 #include "gateway/leaf.h"
 #include "gateway/log.h"
@@ -318,6 +319,21 @@ static void on_examiner(void *context, struct link *link, enum message_type type
     }
 }
 
+static void on_fetcher(void *context, struct link *link, enum message_type type,
+                       const void *payload, size_t size, int fd)
+{
+    struct worker *worker = context;
+
+    if (type == MESSAGE_NONE) {
+        if (worker->fetcher == link) {
+            worker->fetcher = NULL;
+            fetching_set_link(worker->fetching, NULL);
+        }
+    } else if (fetching_receive(worker->fetching, type, payload, size, fd) != 0) {
+        log_warnx("the fetcher sent %s", message_name(type));
+    }
+}
+
 static void worker_peer(struct child *child, enum role role, unsigned slot, int fd)
 {
     struct worker *worker = child->state;
@@ -340,6 +356,11 @@ static void worker_peer(struct child *child, enum role role, unsigned slot, int 
         link_free(worker->examiner);
         worker->examiner = link_new(worker->base, fd, ROLE_WORKER, role, on_examiner, worker);
         examinations_set_link(worker->examinations, worker->examiner);
+    } else if (role == ROLE_FETCHER) {
+        fetching_set_link(worker->fetching, NULL);
+        link_free(worker->fetcher);
+        worker->fetcher = link_new(worker->base, fd, ROLE_WORKER, role, on_fetcher, worker);
+        fetching_set_link(worker->fetching, worker->fetcher);
     } else {
         close(fd);
     }
@@ -396,13 +417,24 @@ static bool open_database(const char *path, struct networks **networks)
     return *networks != NULL;
 }
 
+/* Whom origins are trusted by, and what is known of their certificates beside. */
+static bool open_origin_context(struct worker *worker)
+{
+    const struct configuration *configuration = worker->configuration;
+    char error[512];
+
+    worker->origin_context = certificate_origin_open(configuration, error, sizeof(error));
+    if (worker->origin_context == NULL)
+        log_warnx("%s", error);
+    return worker->origin_context != NULL;
+}
+
 /* The trust bundle, the page and the databases are read before the worker loses its access to
  * files. */
 static int worker_prepare(struct child *child)
 {
     const struct configuration *configuration = child->configuration;
     struct worker *worker = memory_allocate(1, sizeof(*worker));
-    char error[512];
     const char *fault;
 
     child->state = worker;
@@ -413,14 +445,8 @@ static int worker_prepare(struct child *child)
     if (!open_database(configuration->asn_database, &worker->asn_database) ||
         !open_database(configuration->country_database, &worker->country_database))
         return -1;
-    worker->origin_context = certificate_origin_context(configuration->trust, error, sizeof(error));
-    if (worker->origin_context == NULL ||
-        certificate_origin_set_lists(worker->origin_context, configuration->revocation_lists,
-                                     configuration->revocation == REVOCATION_HARD, error,
-                                     sizeof(error)) != 0) {
-        log_warnx("%s", error);
+    if (!open_origin_context(worker))
         return -1;
-    }
     worker->client_context = certificate_client_context();
     if (worker->client_context == NULL) {
         log_warnx("the TLS context for clients could not be made");
@@ -449,6 +475,10 @@ static int worker_start(struct child *child)
     worker->resolver = resolver_new(worker->base, configuration);
     worker->leaves = leaf_cache_new(worker->base, 0);
     worker->examinations = examinations_new(worker->base);
+    worker->fetching =
+        fetching_new(worker->base, configuration, certificate_origin_lists(worker->origin_context));
+    certificate_origin_set_fetching(worker->origin_context, worker->fetching,
+                                    configuration->revocation_fetch, configuration->aia);
     worker->replica = replica_new(configuration->policy.linger);
     replica_batch(worker->replica, worker->base);
     worker->flow_limit = count_flows(configuration);
@@ -492,6 +522,10 @@ static void worker_stop(struct child *child)
     link_free(worker->signer);
     examinations_set_link(worker->examinations, NULL);
     link_free(worker->examiner);
+    fetching_set_link(worker->fetching, NULL);
+    link_free(worker->fetcher);
+    certificate_origin_set_fetching(worker->origin_context, NULL, false, false);
+    fetching_free(worker->fetching);
     watch_free_all(worker);
     examinations_free(worker->examinations);
     leaf_cache_free(worker->leaves);

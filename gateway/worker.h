@@ -34,12 +34,13 @@ struct worker {
     struct neighbours *neighbours;
     struct leaf_cache *leaves;
     struct examinations *examinations;
+    struct fetching *fetching;             /* or NULL: nothing is fetched */
     LIST_HEAD(, watched_picture) pictures; /* with the examiner: see watch.c */
     struct replica *replica;
     struct page *page;
     struct networks *asn_database, *country_database; /* or NULL */
     SSL_CTX *origin_context, *client_context;
-    struct link *registry, *signer, *examiner;
+    struct link *registry, *signer, *examiner, *fetcher;
     TAILQ_HEAD(, flow) flows;
     unsigned flow_count, flow_limit;
     LIST_HEAD(, client) clients[CLIENT_BUCKETS];

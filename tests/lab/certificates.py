@@ -35,6 +35,11 @@ subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 tlsfeature = status_request
 subjectAltName = ${ENV::LAB_NAMES}
+[between]
+basicConstraints = critical, CA:TRUE, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
 """
 
 
@@ -63,16 +68,17 @@ class Certificates:
         finally:
             os.umask(old)
 
-    def _leaf(self, label, subject, names, *validity, section="leaf"):
+    def _leaf(self, label, subject, names, *validity, section="leaf", ca=None, config=None):
+        issuer, issuer_key = ca or (self.root, self._root_key)
         certificate, key = self.paths(label)
         request = os.path.join(self.folder, label + ".csr")
         self._key(key)
         self._openssl("req", "-new", "-key", key, "-subj", "/CN=" + subject[:64], "-config",
                       self._config, "-out", request)
         self._serial += 1
-        self._openssl("x509", "-req", "-in", request, "-CA", self.root, "-CAkey", self._root_key,
+        self._openssl("x509", "-req", "-in", request, "-CA", issuer, "-CAkey", issuer_key,
                       "-sha256", "-set_serial", "0x%x" % (0x7000000000000000 + self._serial),
-                      "-extfile", self._config, "-extensions", section, *validity,
+                      "-extfile", config or self._config, "-extensions", section, *validity,
                       "-out", certificate, names=names)
         os.unlink(request)
         return certificate, key
@@ -84,6 +90,30 @@ class Certificates:
         names = ", ".join(("IP:" if h.replace(".", "").isdigit() or ":" in h else "DNS:") + h
                           for h in hosts)
         return self._leaf(hosts[0], hosts[0], names, "-days", "20")
+
+    def pointing(self, host, lists=(), issuers=(), ca=None, label=None):
+        """A good one that says where lists of revoked ones (CRL) and its issuer's certificate are."""
+        label = label or host
+        config = os.path.join(self.folder, label + ".conf")
+        text = ROOT_CONFIG.replace("[demanding]", "[pointing]").replace("tlsfeature = status_request\n", "".join(
+            ["crlDistributionPoints = %s\n" % ", ".join("URI:" + url for url in lists)] * bool(lists)
+            + ["authorityInfoAccess = %s\n" % ", ".join("caIssuers;URI:" + url for url in issuers)]
+            * bool(issuers)))
+        with open(config, "w", encoding="ascii") as file:
+            file.write(text)
+        return self._leaf(label, host, "DNS:" + host, "-days", "20", section="pointing", ca=ca, config=config)
+
+    def between(self, label):
+        """A CA below the root."""
+        return self._leaf(label, label, "DNS:unused.invalid", "-days", "20", section="between")
+
+    def impostor(self, label="impostor"):
+        """Another root of the same name."""
+        certificate, key = self.paths(label)
+        self._key(key)
+        self._openssl("req", "-x509", "-new", "-key", key, "-sha256", "-days", "30", "-config", self._config,
+                      "-extensions", "root", "-out", certificate)
+        return certificate, key
 
     def demanding(self, host):
         """A good one that demands a stapled answer (RFC 7633)."""
@@ -101,25 +131,37 @@ class Certificates:
                       self.paths(host)[0], "-ndays", "2", "-respout", path)
         return path
 
-    def revocation_list(self, *hosts):
-        """The root's list (CRL) with the newest certificates of these hosts, as a file."""
+    def revocation_list(self, *hosts, ca=None, extensions="", times=(), more=0, form="PEM"):
+        """
+        A list (CRL) of the root's or of another CA, with the newest certificates of these hosts and so
+        many others, as a file.
+        """
+        issuer, key = ca or (self.root, self._root_key)
         base = os.path.join(self.folder, "lists")
         os.makedirs(base, exist_ok=True)
         config, path = os.path.join(base, "lists.conf"), os.path.join(base, "root.crl")
         with open(config, "w", encoding="ascii") as file:
             file.write("[ca]\ndefault_ca = lab\n[lab]\ndatabase = %s/index\ncrlnumber = %s/number\n"
                        "default_md = sha256\ndefault_crl_days = 2\ncrl_extensions = list\n[list]\n"
-                       "authorityKeyIdentifier = keyid:always\n" % (base, base))
+                       "authorityKeyIdentifier = keyid:always\n%s\n" % (base, base, extensions))
         with open(os.path.join(base, "index"), "w", encoding="ascii") as file:
             for host in hosts:
                 serial = run("openssl", "x509", "-in", self.paths(host)[0], "-noout", "-serial")
                 file.write("R\t360101000000Z\t260101000000Z\t%s\tunknown\t/CN=%s\n"
                            % (serial.split("=", 1)[1].strip(), host))
+            for number in range(more):
+                file.write("R\t360101000000Z\t260101000000Z\t%030X\tunknown\t/CN=x\n" % (1 << 100 | number))
         with open(os.path.join(base, "number"), "w", encoding="ascii") as file:
             file.write("1000\n")
-        self._openssl("ca", "-gencrl", "-config", config, "-cert", self.root, "-keyfile",
-                      self._root_key, "-out", path)
+        self._openssl("ca", "-gencrl", "-config", config, "-cert", issuer, "-keyfile", key, *times, "-out", path)
+        if form == "DER":
+            self._openssl("crl", "-in", path, "-outform", "DER", "-out", path + ".der")
+            path += ".der"
         return path
+
+    def der(self, path):
+        """The certificate of a PEM file as DER."""
+        return run_bytes("openssl", "x509", "-in", path, "-outform", "DER")
 
     def wrong_host(self, label, other):
         return self._leaf(label, other, "DNS:" + other, "-days", "20")
@@ -153,6 +195,10 @@ class Certificates:
                       "/CN=" + host, "-config", self._config, "-extensions", "leaf",
                       "-out", certificate, names="DNS:" + host)
         return certificate, key
+
+
+def run_bytes(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
 
 
 def fingerprint(path):

@@ -19,7 +19,7 @@ import zlib
 
 import chat
 import consultation
-from network import GATEWAY_LAN4, GATEWAY_LAN6, origin4, origin6
+from network import CLIENTS, GATEWAY_LAN4, GATEWAY_LAN6, GATEWAY_WAN4, origin4, origin6
 from processes import wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -38,6 +38,7 @@ HOSTS = {
     "ehr.example-clinic.jp": (20, "nginx", "ehr"),
     "files.example.net": (21, "nginx", "files"),
     "labo.example.jp": (22, "nginx", "files"),
+    "crl.example-ca.jp": (23, "lists.py", "started by the cases that need it"),
     "www.patient-link.example": (30, "nginx", "patient"),
     "unknown.example.org": (31, "nginx", "files"),
     "evil.example.org": (90, "nginx", "files"),  # the trap of bypass.py, with all below it
@@ -347,7 +348,9 @@ class Origins:
                  # a service record with a key that hides names, and an offer of HTTP/3
                  "dns-rr=hidden.example.org,65,000100000100030268330005000400112233",
                  "dns-rr=hidden.example.org,64,000100000100030268330005000400112233",
-                 "host-record=inside.rebind.test,192.168.10.20"]
+                 "host-record=inside.rebind.test,192.168.10.20",
+                 "host-record=crl.inside.test,%s,%s" % CLIENTS["phone"][:2],
+                 "host-record=crl.itself.test,%s" % GATEWAY_WAN4]
         lines.append("host-record=%s,%s,%s" % (PORTAL, GATEWAY_LAN4, GATEWAY_LAN6))
         for host, (number, _, _) in HOSTS.items():
             lines.append("host-record=%s,%s,%s" % (host, origin4(number), origin6(number)))

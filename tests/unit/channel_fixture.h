@@ -14,7 +14,7 @@
 struct owner {
     struct channel *channel;
     struct evbuffer *input;
-    unsigned readable, drained, handshaken, failed, finished; /* events */
+    unsigned readable, drained, handshaken, failed, finished, paused; /* events */
     bool finishing;     /* nothing but CHANNEL_FINISHED may come */
     bool ended, broken; /* CHANNEL_END, CHANNEL_ERROR */
     bool done;          /* handshaken, failed, ended, broken, or `wanted` bytes came */
@@ -77,6 +77,10 @@ static inline void on_channel_event(void *context, struct channel *channel,
         break;
     case CHANNEL_HANDSHAKEN:
         owner->handshaken++;
+        owner->done = true;
+        break;
+    case CHANNEL_PAUSED:
+        owner->paused++;
         owner->done = true;
         break;
     case CHANNEL_FAILED:

@@ -576,6 +576,69 @@ static void test_failure_is_told(void **state)
     }
 }
 
+/* Whoever verifies is not ready: the handshake waits, however long, and asks again when it goes on.
+ */
+static unsigned verifications, unready;
+
+static int verify_later(X509_STORE_CTX *context, void *argument)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx());
+
+    (void)argument;
+    verifications++;
+    if (unready == 0)
+        return X509_verify_cert(context);
+    unready--;
+    return (int)SSL_set_retry_verify(ssl);
+}
+
+static void test_pause(void **state)
+{
+    struct fixture *fixture = *state;
+    SSL_CTX *patient = SSL_CTX_new(TLS_client_method());
+
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(patient), root.certificate);
+    SSL_CTX_set_verify(patient, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(patient, verify_later, NULL);
+    for (size_t i = 0; i < COUNT(versions); i++)
+        for (unsigned pauses = 1; pauses < 4; pauses++) {
+            SSL *ssl = SSL_new(patient);
+            SSL_set_max_proto_version(ssl, versions[i]);
+            start_over(fixture);
+            open_owner(fixture, &fixture->server, &fixture->server_fd);
+            open_owner(fixture, &fixture->client, &fixture->client_fd);
+            verifications = 0;
+            unready = pauses;
+            start_tls(&fixture->server, SSL_new(server_context), true);
+            start_tls(&fixture->client, ssl, false);
+            for (unsigned turn = 1; turn <= pauses; turn++) {
+                assert_true(loop_until(fixture->base, &fixture->client.done, LONG_ENOUGH));
+                assert_int_equal(fixture->client.paused, turn);
+                loop_for(fixture->base, 20);
+                assert_int_equal(verifications, turn); /* and no more by itself */
+                fixture->client.done = false;
+                channel_resume(fixture->client.channel);
+            }
+            assert_true(loop_until(fixture->base, &fixture->client.done, LONG_ENOUGH));
+            assert_int_equal(fixture->client.handshaken, 1);
+            assert_int_equal(verifications, pauses + 1);
+        }
+    /* One that is given up in the pause. */
+    start_over(fixture);
+    open_owner(fixture, &fixture->server, &fixture->server_fd);
+    open_owner(fixture, &fixture->client, &fixture->client_fd);
+    unready = 1;
+    start_tls(&fixture->server, SSL_new(server_context), true);
+    start_tls(&fixture->client, SSL_new(patient), false);
+    assert_true(loop_until(fixture->base, &fixture->client.done, LONG_ENOUGH));
+    assert_int_equal(fixture->client.paused, 1);
+    channel_free(fixture->client.channel);
+    fixture->client.channel = NULL;
+    assert_true(loop_until(fixture->base, &fixture->server.done, LONG_ENOUGH));
+    assert_int_equal(fixture->server.failed, 1);
+    SSL_CTX_free(patient);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -589,6 +652,7 @@ int main(void)
         TEST(test_broken_handshakes),
         TEST(test_abandoned_handshakes),
         TEST(test_back_pressure_both_ways),
+        TEST(test_pause),
         TEST(test_pause_in_a_record),
         TEST(test_orderly_end),
         TEST(test_truncation),
