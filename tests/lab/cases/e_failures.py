@@ -98,7 +98,7 @@ def kill_each_process_under_load(lab):
     lab.origins.clear()
     spliced = [Spliced(lab) for _ in range(8)]
     with Streams(lab) as streams:
-        for role in ("signer", "registry", "examiner"):
+        for role in ("signer", "registry", "examiner", "fetcher"):
             lost = time.time()
             os.kill(lab.gateway.pids(role)[0], signal.SIGKILL)
             streams.back_within(lost, BACK, role)

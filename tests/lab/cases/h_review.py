@@ -294,7 +294,7 @@ def starts_with_the_rights_of_its_unit(lab):
     for path in [folder] + [os.path.join(folder, name) for name in os.listdir(folder)]:
         facts = os.stat(path)
         equal((facts.st_uid, stat.S_IMODE(facts.st_mode) & 0o077), (owner, 0), path)
-    for role in ("signer", "worker", "registry", "examiner"):
+    for role in ("signer", "worker", "registry", "examiner", "fetcher"):
         with open("/proc/%d/status" % lab.gateway.pids(role)[0], encoding="ascii") as file:
             text = file.read()
         check(re.search(r"CapEff:\s+0+\n", text) and re.search(r"CapPrm:\s+0+\n", text)

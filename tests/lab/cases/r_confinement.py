@@ -37,7 +37,7 @@ def ca_key_is_in_the_signer_alone(lab):
     check(held["limbs"] >= 1, "the search finds nothing where the key is", held, size)
     # As the numbers that signing wants, and not as what its file had.
     equal({name: count for name, count in held.items() if count and name != "limbs"}, {})
-    for role in ("parent", "registry", "examiner", "worker"):
+    for role in ("parent", "registry", "examiner", "fetcher", "worker"):
         for pid in lab.gateway.pids(role):
             seen, size = search(pid, forms)
             check(size > 1 << 20, "only %d bytes of %s" % (size, role))
@@ -49,7 +49,7 @@ def every_process_is_shut_in(lab):
     """The parent too: seccomp, no new privileges, few capabilities or none, no core, not dumpable."""
     if "under a sanitizer" in lab.gateway.log():
         raise Skip("nothing is shut in under a sanitizer")
-    for role in ("parent", "signer", "registry", "examiner", "worker"):
+    for role in ("parent", "signer", "registry", "examiner", "fetcher", "worker"):
         for pid in lab.gateway.pids(role):
             facts = status_of(pid)
             equal((facts["Seccomp"], facts["NoNewPrivs"]), ("2", "1"), role)
