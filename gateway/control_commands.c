@@ -79,6 +79,7 @@ json_t *control_status(struct registry *registry)
         show_consultations(registry), "events", show_events(registry), "reasons",
         show_reasons(registry), "store", show_store(registry), "releases",
         (json_int_t)registry->release_count, "workers", (json_int_t)workers);
+    json_object_set_new(reply, "distrust", registry_list_distrust(registry));
     if (registry->syslog != NULL)
         json_object_set_new(reply, "syslog_dropped",
                             json_integer((json_int_t)syslog_dropped(registry->syslog)));

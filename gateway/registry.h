@@ -77,6 +77,8 @@ struct registry {
     int64_t tell_pushed_out_at; /* Unix seconds: not again before */
 
     struct observations *observations;
+    int64_t distrust_told; /* Unix seconds of the last line about a device without our CA */
+    unsigned distrust_untold;
 
     struct stored_release *releases;
     size_t release_count;
@@ -140,6 +142,13 @@ json_t *registry_read_kernel(struct registry *registry, struct span text);
 
 /* Notes what a record says of a host that was touched. */
 void registry_observe(struct registry *registry, const struct record *record);
+
+/* Says in the log that a device does not take our certificate, and what could be done; once a
+ * minute at the most. */
+void registry_note_distrust(struct registry *registry, const struct observed *what, int64_t now);
+
+/* For `sekisho status`: [{client, host, count, last, hint}]. */
+json_t *registry_list_distrust(const struct registry *registry);
 
 /* A worker came; the socket belongs to the callee. It is told the whole state. */
 void registry_add_worker(struct registry *registry, unsigned slot, int fd);

@@ -86,4 +86,6 @@ void registry_observe(struct registry *registry, const struct record *record)
         return;
     find_service(registry, record, &what);
     observations_note(registry->observations, &what, way, registry_now() / 1000);
+    if (way == OBSERVED_REJECTED)
+        registry_note_distrust(registry, &what, registry_now() / 1000);
 }

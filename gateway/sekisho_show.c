@@ -139,6 +139,25 @@ static void show_kernel(const json_t *counters)
     print_some(table);
 }
 
+/* Devices that do not take our certificate, and what could be done. */
+static void show_distrust(const json_t *list)
+{
+    static const char *const headers[] = {"DISTRUST OF", "HOST", "TIMES", "LAST", "WHAT HELPS"};
+    struct table *table = table_new(headers, COUNT(headers));
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(list, i, row)
+    {
+        reply_add(table, row, "client", REPLY_TEXT);
+        reply_add(table, row, "host", REPLY_TEXT);
+        reply_add(table, row, "count", REPLY_NUMBER);
+        reply_add(table, row, "last", REPLY_TIME);
+        reply_add(table, row, "hint", REPLY_TEXT);
+    }
+    print_some(table);
+}
+
 static void show_counts(const json_t *counts, const char *header)
 {
     const char *headers[] = {header, "COUNT"};
@@ -202,6 +221,7 @@ static void show_status(const json_t *reply)
     show_troubles(reply);
     show_consultations(json_object_get(reply, "consultations"));
     show_calls(json_object_get(reply, "calls"));
+    show_distrust(json_object_get(reply, "distrust"));
     show_counts(json_object_get(reply, "events"), "EVENT");
     show_counts(json_object_get(reply, "reasons"), "REASON");
     show_kernel(json_object_get(reply, "counters"));

@@ -310,3 +310,22 @@ def excluded_names_are_never_signed(lab):
     lab.gateway.configure({"tls": {"never-inspect": [path]}})
     status, out, err = lab.gateway.sekisho("check", check=False)
     check(status == 0 and "could speak for 2 names" in out + err, status, out, err)
+
+
+@case(ON)
+def devices_without_the_ca_are_told_of(lab):
+    """By device and name, with what helps: nothing is passed on because of it."""
+    for _ in range(3):
+        equal(lab.curl("phone", "https://%s/" % EHR, trust="internet").exit, 60)
+    lab.collector.wait(event="tls-error", sni=EHR, reason="client-tls")
+    row = wait_for(lambda: [r for r in lab.gateway.ask("status")["distrust"] if r["count"] == 3], 10,
+                   lambda: "three: %r" % lab.gateway.ask("status")["distrust"])[0]
+    equal((row["host"], row["hint"]), (EHR, "enrol this device at http://%s/" % PORTAL))
+    check("WHAT HELPS" in lab.gateway.sekisho("status"), "the text")
+    equal(lab.gateway.log().count("does not trust our certificate for " + EHR), 1, lab.gateway.log())
+    # a device that takes it elsewhere has a program that insists on its own
+    reached(lab, lab.curl("phone", "https://labo.example.jp/plain.txt"))
+    wait_for(lambda: lab.gateway.ask("status")["distrust"][0]["hint"] ==
+             'clinic { splice = { "%s" } }' % EHR, 10,
+             lambda: "the other hint: %r" % lab.gateway.ask("status")["distrust"])
+    equal(lab.curl("phone", "https://%s/" % EHR, trust="internet").exit, 60, "never by itself")
