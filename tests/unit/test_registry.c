@@ -299,21 +299,21 @@ static void consultation_ends_after_linger(void **state)
     size_t told;
     json_t *reply;
 
-    fixture->configuration.policy.linger = 300;
+    fixture->configuration.policy.linger = 1200;
     join(fixture, &worker, 0);
     sign(fixture, &worker, "room:診察室1");
-    wait_ms(fixture, 150);
+    wait_ms(fixture, 600);
     told = worker.count;
     sign(fixture, &worker, "room:診察室1"); /* it goes on from here */
     assert_int_equal(worker.count, told + 1);
-    wait_ms(fixture, 200);
+    wait_ms(fixture, 800);
     reply = ask_well(fixture, "{\"command\":\"status\"}");
     assert_int_equal(count_of(reply, "consultations"), 1);
     assert_string_equal(
         text_of(json_array_get(json_object_get(reply, "consultations"), 0), "scope"),
         "room:診察室1");
     json_decref(reply);
-    wait_ms(fixture, 200);
+    wait_ms(fixture, 800);
     assert_int_equal(worker.heard[worker.count - 1].type, MESSAGE_CONSULTATION);
     assert_int_equal(worker.heard[worker.count - 1].as.consultation.until, 0);
     reply = ask_well(fixture, "{\"command\":\"status\"}");
