@@ -19,7 +19,8 @@
 #define NAME_LIMIT       4096
 #define EXTENSION_BYTES  65536
 #define EXTENSION_LIMIT  32
-#define ENTRY_LEAST      20 /* bytes: a serial number of one byte and a time */
+#define DATE_LEAST       13 /* bytes of a UTCTime, "YYMMDDhhmmssZ"; a GeneralizedTime has more */
+#define ENTRY_LEAST      20 /* bytes: a serial number of one byte and a time, each with its head */
 #define ENTRY_EXTENSIONS 16
 
 struct crl {
@@ -299,8 +300,10 @@ static bool read_entry(struct span entry, struct span *serial, bool *critical)
 {
     struct der number, date, extensions;
 
+    /* Shorter ones would be more than the table was made for. */
     if (!der_take(&entry, DER_INTEGER, &number) || number.content.size == 0 ||
-        !der_next(&entry, &date) || (date.tag != DER_UTC_TIME && date.tag != DER_GENERALIZED_TIME))
+        !der_next(&entry, &date) || date.content.size < DATE_LEAST ||
+        (date.tag != DER_UTC_TIME && date.tag != DER_GENERALIZED_TIME))
         return false;
     *serial = plain_serial(number.content);
     if (entry.size == 0)

@@ -8,7 +8,7 @@
  * Only complete and direct lists say anything: one that only tells changes (delta), one that speaks
  * for other CAs (indirect), one of some reasons or attributes alone, one with an unknown critical
  * extension, without number, without its issuer's key, without an end, or not signed with SHA-2
- * has a fault. Memory beside the bytes: a quarter of them at the most, for finding entries.
+ * has a fault. Memory beside the bytes: less than half of them, for finding entries.
  */
 #ifndef GATEWAY_CRL_H
 #define GATEWAY_CRL_H

@@ -152,6 +152,38 @@ static void test_many(void **state)
     X509_CRL_free(list);
 }
 
+/* Entries that are shorter than any can be would be more than there is room for. */
+static void test_short_entries(void **state)
+{
+    X509_CRL *list = make_list(&(struct recipe_list){.issuer = &root}, now);
+    ASN1_TIME *nothing = ASN1_UTCTIME_new();
+    ASN1_INTEGER *one = ASN1_INTEGER_new();
+    unsigned char *der = NULL;
+
+    (void)state;
+    ASN1_INTEGER_set(one, 1);
+    for (int i = 0; i < 256; i++) {
+        X509_REVOKED *entry = X509_REVOKED_new();
+        X509_REVOKED_set_serialNumber(entry, one);
+        X509_REVOKED_set_revocationDate(entry, nothing);
+        X509_CRL_add0_revoked(list, entry);
+    }
+    assert_true(X509_CRL_sign(list, root.key, EVP_sha256()) > 0);
+    int size = i2d_X509_CRL(list, &der);
+    struct crl *crl = crl_new((struct span){(const char *)der, (size_t)size});
+    assert_non_null(crl);
+    assert_int_equal(verify_in_pieces(crl, root.certificate, 262144), CRL_GOOD);
+    while (!crl_read(crl, 64))
+        ;
+    assert_non_null(crl_fault(crl));
+    assert_false(crl_lists(crl, leaf.certificate));
+    crl_free(crl);
+    OPENSSL_free(der);
+    ASN1_TIME_free(nothing);
+    ASN1_INTEGER_free(one);
+    X509_CRL_free(list);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -174,10 +206,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_pieces),        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_keys),          cmocka_unit_test(test_many),
+        cmocka_unit_test(test_short_entries),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
