@@ -32,9 +32,7 @@ static const struct network closed4[] = {
 /* Of IPv6 only 2000::/3 is given out at all. */
 static const struct network global6 = {{6, {0x20}}, 3};
 static const struct network closed6[] = {
-    {{6, {0x20, 0x01, 0x00, 0x00}}, 32}, /* Teredo */
-    {{6, {0x20, 0x01, 0x00, 0x02}}, 48}, /* benchmarks */
-    {{6, {0x20, 0x01, 0x00, 0x10}}, 28}, /* ORCHID */
+    {{6, {0x20, 0x01}}, 23}, /* protocols: Teredo, relays, benchmarks, ORCHID (RFC 2928) */
 };
 /* Where an IPv4 address stands in an IPv6 address: from which byte on. */
 static const struct {
