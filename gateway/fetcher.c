@@ -23,13 +23,19 @@
 #include "gateway/log.h"
 #include "gateway/process.h"
 
-#define JOBS_MAX      16      /* fetches at once */
 #define FILES_MAX     256     /* known, with or without their bytes */
 #define BYTES_KEPT    4       /* all of them together: so many of the largest */
 #define BYTES_FETCHED 2       /* and all that are under way */
 #define ISSUER_MAX    65536   /* bytes of an issuer's certificate */
 #define PAUSE_LONGEST 60000   /* ms that what was fetched is new enough for anybody */
 #define RETRY_LONGEST 3600000 /* ms until what failed is tried again */
+
+/* Any server can name an issuer to be fetched, only a trusted CA a list: each kind has its share.
+ */
+static const struct {
+    size_t jobs;  /* fetches at once */
+    size_t files; /* known, of FILES_MAX */
+} shares[FETCH_KIND_COUNT] = {[FETCH_LIST] = {12, FILES_MAX}, [FETCH_ISSUER] = {4, 64}};
 
 struct peer;
 
@@ -74,7 +80,7 @@ struct fetcher {
     LIST_HEAD(, peer) peers;
     TAILQ_HEAD(file_list, file) files;
     TAILQ_HEAD(, file) waiting;
-    size_t file_count, jobs;
+    size_t file_count, jobs[FETCH_KIND_COUNT], files_of[FETCH_KIND_COUNT];
     struct link *other; /* the fetcher of another generation, during a reload */
     int64_t pause;
 };
@@ -135,7 +141,7 @@ static void stop_fetching(struct file *file)
     if (file->state == FILE_WAITING)
         TAILQ_REMOVE(&file->fetcher->waiting, file, queue);
     else if (file->state == FILE_UNDER_WAY)
-        file->fetcher->jobs--;
+        file->fetcher->jobs[file->kind]--;
     file->state = FILE_IDLE;
 }
 
@@ -149,54 +155,61 @@ static void file_free(struct file *file)
     drop_memory(file);
     TAILQ_REMOVE(&fetcher->files, file, by_use);
     fetcher->file_count--;
+    fetcher->files_of[file->kind]--;
     free(file);
 }
 
-/* Room for one more: the idle one used longest ago goes. False when all are under way. */
-static bool make_room(struct fetcher *fetcher)
+/* Room for one more of a kind: the idle one used longest ago goes, of the kind where that has its
+ * share. False when all are under way. */
+static bool make_room(struct fetcher *fetcher, uint32_t kind)
 {
+    bool is_full = fetcher->files_of[kind] >= shares[kind].files;
     struct file *file;
 
-    if (fetcher->file_count < FILES_MAX)
+    if (!is_full && fetcher->file_count < FILES_MAX)
         return true;
     TAILQ_FOREACH (file, &fetcher->files, by_use)
-        if (file->state == FILE_IDLE) {
+        if (file->state == FILE_IDLE && (!is_full || file->kind == kind)) {
             file_free(file);
             return true;
         }
     return false;
 }
 
-static struct file *find_file(struct fetcher *fetcher, const char *text)
+/* Each kind for itself: who asks for an issuer where a list lies, which is larger than an issuer
+ * may be, must not have the list fail. */
+static struct file *find_file(struct fetcher *fetcher, const char *text, uint32_t kind)
 {
     struct file *file;
 
     TAILQ_FOREACH (file, &fetcher->files, by_use)
-        if (strcmp(file->text, text) == 0)
+        if (file->kind == kind && strcmp(file->text, text) == 0)
             return file;
     return NULL;
 }
 
 /* NULL when there is no room. The text is a good URL. */
-static struct file *get_file(struct fetcher *fetcher, const char *text)
+static struct file *get_file(struct fetcher *fetcher, const char *text, uint32_t kind)
 {
-    struct file *file = find_file(fetcher, text);
+    struct file *file = find_file(fetcher, text, kind);
 
     if (file != NULL) {
         TAILQ_REMOVE(&fetcher->files, file, by_use);
         TAILQ_INSERT_TAIL(&fetcher->files, file, by_use);
         return file;
     }
-    if (!make_room(fetcher))
+    if (!make_room(fetcher, kind))
         return NULL;
     file = memory_allocate(1, sizeof(*file));
     file->fetcher = fetcher;
     file->memory = -1;
+    file->kind = kind;
     LIST_INIT(&file->askers);
     memcpy(file->text, text, strlen(text) + 1);
     fetch_url_read(span_of(file->text), &file->url);
     TAILQ_INSERT_TAIL(&fetcher->files, file, by_use);
     fetcher->file_count++;
+    fetcher->files_of[kind]++;
     return file;
 }
 
@@ -238,7 +251,7 @@ static void on_fetched(void *context, enum fetch_fault fault, int memory, size_t
 
     file->job = NULL;
     file->state = FILE_IDLE;
-    fetcher->jobs--;
+    fetcher->jobs[file->kind]--;
     if (fault == FETCH_FAULT_NONE) {
         drop_memory(file);
         file->memory = memory;
@@ -257,15 +270,25 @@ static void on_fetched(void *context, enum fetch_fault fault, int memory, size_t
     start_next(fetcher);
 }
 
+static struct file *first_waiting(const struct fetcher *fetcher)
+{
+    struct file *file;
+
+    TAILQ_FOREACH (file, &fetcher->waiting, queue)
+        if (fetcher->jobs[file->kind] < shares[file->kind].jobs)
+            return file;
+    return NULL;
+}
+
 static void start_next(struct fetcher *fetcher)
 {
     const size_t largest = fetcher->tools.configuration->fetch_size;
     struct file *file;
 
-    while (fetcher->jobs < JOBS_MAX && (file = TAILQ_FIRST(&fetcher->waiting)) != NULL) {
+    while ((file = first_waiting(fetcher)) != NULL) {
         TAILQ_REMOVE(&fetcher->waiting, file, queue);
         file->state = FILE_UNDER_WAY;
-        fetcher->jobs++;
+        fetcher->jobs[file->kind]++;
         file->job =
             fetch_job_new(&fetcher->tools, &file->url,
                           file->kind == FETCH_ISSUER && ISSUER_MAX < largest ? ISSUER_MAX : largest,
@@ -325,7 +348,8 @@ static void fetch(struct peer *peer, const struct message_fetch *message)
         say_fault(peer, message->id, FETCH_FAULT_URL);
         return;
     }
-    if (peer->count >= FETCHES_MAX || (file = get_file(peer->fetcher, message->url)) == NULL) {
+    if (peer->count >= FETCHES_MAX ||
+        (file = get_file(peer->fetcher, message->url, message->kind)) == NULL) {
         say_fault(peer, message->id, FETCH_FAULT_BUSY);
         return;
     }
@@ -334,8 +358,6 @@ static void fetch(struct peer *peer, const struct message_fetch *message)
         answer(peer, message->id, file);
         return;
     }
-    if (file->state == FILE_IDLE)
-        file->kind = message->kind;
     wait_for(peer, file, message->id);
 }
 
@@ -417,12 +439,11 @@ static bool take_kept(struct fetcher *fetcher, const struct message_fetch_kept *
     memcpy(as_asked.url, kept->url, sizeof(kept->url));
     if (!is_acceptable(fetcher, &as_asked) || !is_sealed(fd, kept->size) ||
         kept->size > fetcher->tools.configuration->fetch_size || kept->at > clock_monotonic() ||
-        (file = get_file(fetcher, kept->url)) == NULL || file->memory >= 0)
+        (file = get_file(fetcher, kept->url, kept->kind)) == NULL || file->memory >= 0)
         return false;
     file->memory = fd;
     file->size = (size_t)kept->size;
     file->at = kept->at;
-    file->kind = file->state == FILE_IDLE ? kept->kind : file->kind;
     bound_bytes(fetcher, file);
     return true;
 }

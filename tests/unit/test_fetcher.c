@@ -354,6 +354,51 @@ static void test_faults(void **state)
     assert_int_equal(fixture->open, before);
 }
 
+/* Who names a list as the place of an issuer, which may not be so large, does no harm to it. */
+static void test_kinds(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message_fetch message = {.id = 1, .kind = FETCH_ISSUER};
+
+    fetcher_operations.stop(&fixture->child);
+    fixture->configuration.fetch_size = 2 * SIZE_MAX_ALLOWED;
+    assert_int_equal(fetcher_operations.start(&fixture->child), 0);
+    loop_settle(fixture->child.base);
+    connect_worker(fixture, 0);
+    connect_worker(fixture, 1);
+    snprintf(message.url, sizeof(message.url), "http://127.0.0.1:%u/70000", fixture->port);
+    link_send(fixture->workers[0].link, MESSAGE_FETCH, &message, sizeof(message), -1);
+    expect_fault(fixture, 0, FETCH_FAULT_TOO_LARGE);
+    ask(fixture, 1, 1, "70000", 0);
+    assert_int_equal(next(fixture, 1)->type, MESSAGE_FETCHED);
+}
+
+/* However many issuers are asked for, from wherever nobody answers: lists are fetched. */
+static void test_shares(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message_fetch message = {.kind = FETCH_ISSUER};
+
+    ask(fixture, 1, 1, "10", 0);
+    assert_int_equal(next(fixture, 1)->type, MESSAGE_FETCHED);
+    fixture->configuration.timeout_fetch = 2 * LONG_ENOUGH;
+    for (; message.id < 300; message.id++) {
+        snprintf(message.url, sizeof(message.url), "http://127.0.0.1:%u/hang?%u", fixture->port,
+                 (unsigned)message.id);
+        link_send(fixture->workers[0].link, MESSAGE_FETCH, &message, sizeof(message), -1);
+        if (message.id % 32 == 0)
+            loop_settle(fixture->child.base);
+    }
+    for (unsigned i = 0; i < 300 - FETCHES_MAX; i++)
+        expect_fault(fixture, 0, FETCH_FAULT_BUSY);
+    ask(fixture, 1, 2, "20", 0);
+    assert_int_equal(next(fixture, 1)->type, MESSAGE_FETCHED);
+    unsigned before = fixture->requests;
+    ask(fixture, 1, 3, "10", 0); /* none of them has taken its place */
+    assert_int_equal(next(fixture, 1)->type, MESSAGE_FETCHED);
+    assert_int_equal(fixture->requests, before);
+}
+
 /* It ends the link of whoever said it, and nobody else's. */
 static void say_malformed(struct fixture *fixture, const struct message_fetch *message)
 {
@@ -487,9 +532,9 @@ static void test_successor(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_file),   TEST(test_shared),      TEST(test_refresh),
-        TEST(test_faults), TEST(test_malformed),   TEST(test_flood),
-        TEST(test_bytes),  TEST(test_gone_worker), TEST(test_successor),
+        TEST(test_file),      TEST(test_shared), TEST(test_refresh), TEST(test_faults),
+        TEST(test_malformed), TEST(test_flood),  TEST(test_bytes),   TEST(test_gone_worker),
+        TEST(test_successor), TEST(test_kinds),  TEST(test_shares),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
