@@ -26,7 +26,7 @@ struct inquiry {
     const struct evidence *evidence;
     struct expectation *expectation;
     X509 *leaf;
-    STACK_OF(X509) * others; /* what the server sent, and what was found beside it */
+    STACK_OF(X509) * others; /* what the server sent, and what was found beside it; owned */
     STACK_OF(X509) * chain;
     int64_t now;
 };
@@ -91,9 +91,8 @@ static enum certificate_verdict verify_with_more(struct inquiry *inquiry)
     const struct evidence *evidence = inquiry->evidence;
     enum certificate_verdict verdict = VERDICT_UNTRUSTED;
 
-    for (int i = 0; i < sk_X509_num(evidence->intermediates); i++)
-        sk_X509_push(inquiry->others, sk_X509_value(evidence->intermediates, i));
-    if (sk_X509_num(evidence->intermediates) > 0)
+    if (sk_X509_num(evidence->intermediates) > 0 &&
+        X509_add_certs(inquiry->others, evidence->intermediates, X509_ADD_FLAG_UP_REF) == 1)
         verdict = verify(inquiry, false);
     for (int i = 0; verdict == VERDICT_UNTRUSTED && evidence->with_issuers && i < ISSUERS_FETCHED;
          i++) {
@@ -150,11 +149,11 @@ static int verify_origin(X509_STORE_CTX *context, void *argument)
         .evidence = certificate_evidence(SSL_get_SSL_CTX(ssl)),
         .expectation = expectation,
         .leaf = X509_STORE_CTX_get0_cert(context),
-        .others = sent ? sk_X509_dup(sent) : sk_X509_new_null(),
+        .others = sent ? X509_chain_up_ref(sent) : sk_X509_new_null(),
         .now = (int64_t)time(NULL),
     };
     expectation->verdict = inquiry.others ? inquire(&inquiry) : VERDICT_INTERNAL;
-    sk_X509_free(inquiry.others);
+    sk_X509_pop_free(inquiry.others, X509_free);
     if (expectation->wanted.count > 0) {
         drop_chain(&inquiry);
         expectation->verdict = VERDICT_NONE; /* whoever looks now must not find it good */

@@ -25,6 +25,9 @@
 #define RETRY_LONGEST 3600000 /* and at the most */
 #define LOOK_LEAST    50      /* ms between two looks at what grows old */
 #define ISSUERS_MAX   8       /* certificates in one answer */
+/* Any server can name issuers, only a trusted CA lists: those do not take the place of these. */
+#define ISSUER_FILES  64 /* known */
+#define ISSUERS_ASKED 16 /* at once */
 
 /* What a file is made of: memory of the fetcher's, and the list that lies in it. */
 struct content {
@@ -49,7 +52,7 @@ struct file {
     struct content now, next;
     struct revocation_list *list; /* `now`, attached */
     STACK_OF(X509) * issuers;     /* FETCH_ISSUER */
-    int64_t fetched_at, next_at;  /* monotonic ms, of `now` and `next` */
+    int64_t at;                   /* monotonic ms, of what came last, whatever it was good for */
     int64_t refresh_at, retry_at;
     unsigned failures;
 };
@@ -67,7 +70,7 @@ struct fetching {
     const struct configuration *configuration;
     struct revocation *revocation;
     struct link *link;
-    TAILQ_HEAD(, file) files;
+    TAILQ_HEAD(file_list, file) files;
     TAILQ_HEAD(, file) checking;
     LIST_HEAD(, fetch_wait) waits;
     size_t count, bytes;
@@ -220,6 +223,25 @@ static bool make_room(struct fetching *fetching, size_t files, size_t bytes)
            fetching->bytes <= most - bytes;
 }
 
+/* Among issuers: the one used longest ago goes when there are as many as may be. */
+static bool make_room_for_issuer(struct fetching *fetching)
+{
+    struct file *file, *oldest = NULL;
+    size_t count = 0;
+
+    TAILQ_FOREACH_REVERSE(file, &fetching->files, file_list, by_use)
+    if (file->kind == FETCH_ISSUER) {
+        count++;
+        oldest = is_pending(file) ? oldest : file;
+    }
+    if (count < ISSUER_FILES)
+        return true;
+    if (oldest == NULL)
+        return false;
+    file_free(oldest);
+    return true;
+}
+
 static struct file *get_file(struct fetching *fetching, enum fetch_kind kind, const char *url,
                              const uint8_t *issuer_key)
 {
@@ -233,7 +255,7 @@ static struct file *get_file(struct fetching *fetching, enum fetch_kind kind, co
             file->is_used = true;
             return file;
         }
-    if (!make_room(fetching, 1, 0))
+    if ((kind == FETCH_ISSUER && !make_room_for_issuer(fetching)) || !make_room(fetching, 1, 0))
         return NULL;
     file = memory_allocate(1, sizeof(*file));
     file->owner = fetching;
@@ -254,7 +276,10 @@ static void send_question(const struct file *file)
     struct message_fetch message = {.id = file->id, .kind = file->kind};
     struct link *link = file->owner->link;
 
-    message.since = file->fetched_at + 1; /* another than this one */
+    /* Another than came already, and none that would have to be fetched again at once. */
+    message.since = clock_monotonic() - file->owner->configuration->revocation_age;
+    if (message.since <= file->at)
+        message.since = file->at + 1;
     memcpy(message.url, file->url, sizeof(file->url));
     if (link != NULL && link_send(link, MESSAGE_FETCH, &message, sizeof(message), -1) != 0)
         log_warnx("the fetcher does not take a question");
@@ -287,24 +312,35 @@ static void fail(struct file *file, const char *why)
     settle(file);
 }
 
+/* What came is not good. It may have been kept for long where it comes from: then it is fetched
+ * anew at once, and what comes then must be another one. */
+static void reject(struct file *file, const char *why)
+{
+    if (file->at >= clock_monotonic() - file->owner->pause) {
+        fail(file, why);
+        return;
+    }
+    log_info("not used: %s: %s; fetched anew", file->url, why);
+    stop_checking(file);
+    ask(file);
+}
+
 /* Before it ends, of which a quarter is left, and before it is too old. */
 static int64_t refresh_time(const struct file *file)
 {
-    int64_t age = file->owner->configuration->revocation_age;
+    int64_t now = clock_monotonic(), pause = file->owner->pause;
+    int64_t when = file->at + file->owner->configuration->revocation_age;
 
     if (file->now.crl != NULL) {
         int64_t left = (crl_end(file->now.crl) - clock_unix()) * 1000 / 4 * 3;
-        if (left < age)
-            age = left;
+        if (now + left < when)
+            when = now + left;
     }
-    if (age < file->owner->pause)
-        age = file->owner->pause;
-    return clock_monotonic() + age;
+    return when < now + pause ? now + pause : when;
 }
 
 static void adopt(struct file *file)
 {
-    file->fetched_at = file->next_at;
     file->failures = 0;
     file->retry_at = 0;
     file->is_used = file->is_stale = false;
@@ -339,15 +375,15 @@ static void check_piece(struct file *file)
         break;
     case CRL_UNVERIFIED:
     case CRL_BAD:
-        fail(file, crl_fault(crl) != NULL ? crl_fault(crl) : "not signed by the issuer");
+        reject(file, crl_fault(crl) != NULL ? crl_fault(crl) : "not signed by the issuer");
         return;
     }
     if (!crl_read(crl, FETCHING_SLICE))
         return;
     if (crl_fault(crl) != NULL)
-        fail(file, crl_fault(crl));
+        reject(file, crl_fault(crl));
     else if (crl_end(crl) < clock_unix())
-        fail(file, "it is over");
+        reject(file, "it is over");
     else
         adopt_list(file);
 }
@@ -369,12 +405,19 @@ static void begin_checking(struct file *file)
 
     file->next.crl = crl_new(bytes);
     if (file->next.crl == NULL || crl_fault(file->next.crl) != NULL || file->issuer == NULL) {
-        fail(file, file->next.crl == NULL ? "it is no list" : crl_fault(file->next.crl));
+        reject(file, file->next.crl == NULL ? "it is no list" : crl_fault(file->next.crl));
         return;
     }
     file->is_checking = true;
     TAILQ_INSERT_TAIL(&file->owner->checking, file, checking);
     deadline_set(&file->owner->slice, 0);
+}
+
+/* With a reference of its own: the file may be given up before the other is done with it. */
+static void push(STACK_OF(X509) * found, X509 *certificate)
+{
+    if (X509_up_ref(certificate) == 1 && sk_X509_push(found, certificate) <= 0)
+        X509_free(certificate);
 }
 
 /* One certificate, or some in the form of PKCS #7 that has nothing else (RFC 5280 section 4.2.2.1).
@@ -392,11 +435,12 @@ static STACK_OF(X509) * read_issuers(const unsigned char *bytes, size_t size)
     } else if (one == NULL) {
         at = bytes;
         bag = d2i_PKCS7(NULL, &at, (long)size);
-        STACK_OF(X509) *all = bag != NULL && PKCS7_type_is_signed(bag) ? bag->d.sign->cert : NULL;
+        /* A bag may say what it is and have nothing in it. */
+        STACK_OF(X509) *all = bag != NULL && PKCS7_type_is_signed(bag) && bag->d.sign != NULL
+                                  ? bag->d.sign->cert
+                                  : NULL;
         for (int i = 0; i < sk_X509_num(all) && i < ISSUERS_MAX; i++)
-            if (X509_up_ref(sk_X509_value(all, i)) == 1 &&
-                sk_X509_push(found, sk_X509_value(all, i)) <= 0)
-                X509_free(sk_X509_value(all, i));
+            push(found, sk_X509_value(all, i));
     }
     X509_free(one);
     PKCS7_free(bag);
@@ -411,7 +455,7 @@ static void take_issuers(struct file *file)
     content_free(file->owner, &file->next);
     if (sk_X509_num(found) < 1) {
         sk_X509_free(found);
-        fail(file, "it is no certificate");
+        reject(file, "it is no certificate");
         return;
     }
     drop_now(file);
@@ -463,17 +507,19 @@ static int take_file(struct fetching *fetching, const struct message_fetched *me
     /* While it still counts as asked for, so that it is not the one that goes. */
     bool has_room = make_room(fetching, 0, (size_t)message->size);
     file->is_asked = false;
-    if (is_held(file) && message->at <= file->fetched_at) {
+    if (message->at <= file->at) {
         fail(file, NULL); /* there is no newer one */
         return 0;
     }
-    bytes = has_room ? map(fd, message->size, fetching->configuration->fetch_size) : NULL;
+    bytes = has_room && message->at <= clock_monotonic()
+                ? map(fd, message->size, fetching->configuration->fetch_size)
+                : NULL;
     if (bytes == NULL) {
         fail(file, "the fetcher's memory cannot be used");
         return -1;
     }
     file->next = (struct content){bytes, (size_t)message->size, NULL};
-    file->next_at = message->at;
+    file->at = message->at;
     fetching->bytes += file->next.size;
     if (file->kind == FETCH_LIST)
         begin_checking(file);
@@ -552,11 +598,23 @@ static bool is_over(const struct file *file)
     return file->is_stale || (file->now.crl != NULL && crl_end(file->now.crl) < clock_unix());
 }
 
+static bool may_ask(const struct file *file)
+{
+    const struct file *other;
+    size_t asked = 0;
+
+    if (clock_monotonic() < file->retry_at)
+        return false;
+    TAILQ_FOREACH (other, &file->owner->files, by_use)
+        asked += other->kind == FETCH_ISSUER && other->is_asked;
+    return file->kind != FETCH_ISSUER || asked < ISSUERS_ASKED;
+}
+
 /* Whether this file is one to wait for: asked for now, or under way. */
 static bool pursue(struct file *file, struct fetch_wanted *wanted)
 {
     if (!is_pending(file)) {
-        if ((is_held(file) && !is_over(file)) || clock_monotonic() < file->retry_at)
+        if ((is_held(file) && !is_over(file)) || !may_ask(file))
             return false; /* it says nothing of this one, or cannot be had now */
         ask(file);
     }
@@ -609,7 +667,7 @@ void fetching_issuer(struct fetching *fetching, X509 *certificate, STACK_OF(X509
         if (file == NULL)
             continue;
         for (int j = 0; j < sk_X509_num(file->issuers); j++)
-            sk_X509_push(found, sk_X509_value(file->issuers, j));
+            push(found, sk_X509_value(file->issuers, j));
         if (pursue(file, wanted) || file->issuers != NULL)
             return;
     }

@@ -59,8 +59,8 @@ size_t fetching_held(const struct fetching *fetching);
 bool fetching_lists(struct fetching *fetching, STACK_OF(X509) * chain, uint32_t unknown,
                     struct fetch_wanted *wanted);
 
-/* The certificates of the issuer that this one points to: pushed on `found` (borrowed) when they
- * are held, otherwise asked for and put into *wanted. */
+/* The certificates of the issuer that this one points to: pushed on `found` (a reference of each,
+ * the caller's) when they are held, otherwise asked for and put into *wanted. */
 void fetching_issuer(struct fetching *fetching, X509 *certificate, STACK_OF(X509) * found,
                      struct fetch_wanted *wanted);
 

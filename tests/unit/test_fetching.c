@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include <openssl/pkcs7.h>
+
 #include "gateway/fetch_job.h"
 #include "gateway/fetching.h"
 
@@ -128,10 +130,10 @@ static const struct message_fetch *next_question(struct fixture *fixture)
     return &fixture->questions[fixture->count - 1];
 }
 
-static void give(struct fixture *fixture, uint64_t id, const void *bytes, size_t size, int seals,
-                 size_t said)
+static void give_of(struct fixture *fixture, uint64_t id, const void *bytes, size_t size, int seals,
+                    size_t said, int64_t at)
 {
-    struct message_fetched message = {id, clock_monotonic(), said};
+    struct message_fetched message = {id, at, said};
     int memory = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     assert_int_equal(write(memory, bytes, size), size);
@@ -139,6 +141,12 @@ static void give(struct fixture *fixture, uint64_t id, const void *bytes, size_t
     assert_int_equal(
         link_send(fixture->fetcher, MESSAGE_FETCHED, &message, sizeof(message), memory), 0);
     close(memory);
+}
+
+static void give(struct fixture *fixture, uint64_t id, const void *bytes, size_t size, int seals,
+                 size_t said)
+{
+    give_of(fixture, id, bytes, size, seals, said, clock_monotonic());
 }
 
 static void give_list(struct fixture *fixture, uint64_t id, const struct recipe_list *recipe)
@@ -397,6 +405,104 @@ static void test_two_issuers(void **state)
     assert_true(is_known(fixture));
 }
 
+/* What was kept long since is no good, as where a page to log in came instead: another is asked for
+ * at once, and when there is none the place is left alone for a while. */
+static void test_kept_for_long(void **state)
+{
+    struct fixture *fixture = *state;
+    int64_t long_since = clock_monotonic() - 1000;
+
+    restart(fixture, 400);
+    inquire(fixture);
+    const struct message_fetch *question = next_question(fixture);
+    assert_true(question->since >= long_since + 1000 - 400);
+    give_of(fixture, question->id, "nonsense", 8, FETCH_SEALS, 8, long_since);
+    question = next_question(fixture);
+    assert_true(question->since > long_since);
+    give_of(fixture, question->id, "nonsense", 8, FETCH_SEALS, 8, long_since);
+    wait_until_woken(fixture);
+    assert_int_equal(inquire(fixture), 0);
+    loop_for(fixture->base, 250);
+    assert_int_equal(inquire(fixture), 1);
+    give_list(fixture, next_question(fixture)->id,
+              &(struct recipe_list){.issuer = &root, .revoked = &leaf});
+    wait_until_woken(fixture);
+    assert_true(is_revoked(fixture));
+}
+
+/* A list that somebody else asked for long ago is as old as it is. */
+static void test_kept_list(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned char *der;
+    size_t size = make_list_der(&(struct recipe_list){.issuer = &root}, now, &der);
+
+    restart(fixture, 4000);
+    inquire(fixture);
+    give_of(fixture, next_question(fixture)->id, der, size, FETCH_SEALS, size,
+            clock_monotonic() - 3900);
+    wait_until_woken(fixture);
+    assert_true(is_known(fixture));
+    inquire(fixture);
+    size_t asked = fixture->count;
+    loop_for(fixture->base, 3000); /* half of that age at the least */
+    assert_true(fixture->count > asked);
+    OPENSSL_free(der);
+}
+
+/* The fetcher cannot say that what it has is of the future, and nothing newer to be had. */
+static void test_future(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned char *der;
+    size_t size = make_list_der(&(struct recipe_list){.issuer = &root}, now, &der);
+
+    inquire(fixture);
+    give_of(fixture, next_question(fixture)->id, der, size, FETCH_SEALS, size, INT64_MAX);
+    wait_until_woken(fixture);
+    assert_false(is_known(fixture));
+    assert_int_equal(fetching_held(fixture->fetching), 0);
+    OPENSSL_free(der);
+}
+
+/* PKCS #7: with certificates, with nothing in it at all, of another type. */
+static void test_bags(void **state)
+{
+    static const char empty[] = "\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02",
+                      data[] = "\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
+    struct fixture *fixture = *state;
+    PKCS7 *bag = PKCS7_new();
+    unsigned char *der = NULL;
+
+    assert_int_equal(PKCS7_set_type(bag, NID_pkcs7_signed), 1);
+    assert_int_equal(PKCS7_content_new(bag, NID_pkcs7_data), 1);
+    assert_int_equal(PKCS7_add_certificate(bag, between.certificate), 1);
+    assert_int_equal(PKCS7_add_certificate(bag, root.certificate), 1);
+    int size = i2d_PKCS7(bag, &der);
+    assert_true(size > 0);
+    const struct {
+        const void *bytes;
+        size_t size;
+        int found;
+    } rows[] = {{empty, sizeof(empty) - 1, 0}, {data, sizeof(data) - 1, 0}, {der, (size_t)size, 2}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        STACK_OF(X509) *found = sk_X509_new_null();
+        restart(fixture, 86400000);
+        fixture->wanted.count = 0;
+        fetching_issuer(fixture->fetching, under.certificate, found, &fixture->wanted);
+        give(fixture, next_question(fixture)->id, rows[i].bytes, rows[i].size, FETCH_SEALS,
+             rows[i].size);
+        wait_until_woken(fixture);
+        fixture->wanted.count = 0;
+        fetching_issuer(fixture->fetching, under.certificate, found, &fixture->wanted);
+        assert_int_equal(fixture->wanted.count, 0);
+        assert_int_equal(sk_X509_num(found), rows[i].found);
+        sk_X509_pop_free(found, X509_free);
+    }
+    OPENSSL_free(der);
+    PKCS7_free(bag);
+}
+
 static void test_issuers(void **state)
 {
     struct fixture *fixture = *state;
@@ -417,7 +523,7 @@ static void test_issuers(void **state)
     assert_int_equal(sk_X509_num(found), 1);
     assert_int_equal(X509_cmp(sk_X509_value(found, 0), between.certificate), 0);
     OPENSSL_free(der);
-    sk_X509_free(found);
+    sk_X509_pop_free(found, X509_free);
 }
 
 static void test_strange_messages(void **state)
@@ -476,7 +582,8 @@ int main(void)
         TEST(test_good_and_revoked), TEST(test_revoked),          TEST(test_nonsense),
         TEST(test_second_point),     TEST(test_waiting),          TEST(test_lost_fetcher),
         TEST(test_refresh),          TEST(test_unused),           TEST(test_two_issuers),
-        TEST(test_issuers),          TEST(test_strange_messages),
+        TEST(test_issuers),          TEST(test_strange_messages), TEST(test_kept_for_long),
+        TEST(test_kept_list),        TEST(test_future),           TEST(test_bags),
     };
 
     return cmocka_run_group_tests(tests, make_all, discard_all);
