@@ -52,6 +52,13 @@ X509 *authority_root(const STACK_OF(X509) * chain)
     return last && (X509_get_extension_flags(last) & EXFLAG_SS) ? last : NULL;
 }
 
+X509 *authority_enrolled(const STACK_OF(X509) * chain)
+{
+    X509 *root = authority_root(chain);
+
+    return root ? root : sk_X509_value(chain, sk_X509_num(chain) - 1);
+}
+
 /* --- making --- */
 
 static void made_free(struct made *made)

@@ -72,6 +72,10 @@ STACK_OF(X509) * authority_read(const char *path, char *error, size_t size);
 /* The one that devices are to trust: the last, if it is self-signed; else NULL. Borrowed. */
 X509 *authority_root(const STACK_OF(X509) * chain);
 
+/* The same; of an operator's own CA without its root, the highest there is. Of a chain that
+ * authority_read() gave never NULL. Borrowed. */
+X509 *authority_enrolled(const STACK_OF(X509) * chain);
+
 /* Calls `take` with each DNS name that the certificate excludes (RFC 5280 section 4.2.1.10). */
 void authority_each_excluded(X509 *certificate, void (*take)(void *context, struct span name),
                              void *context);

@@ -19,10 +19,9 @@
 #include "gateway/chain.h"
 #include "gateway/issuer.h"
 
-#define PEM_LIMIT             65536
-#define AUTHORITY_CHAIN_LIMIT 8                     /* certificates in the CA's file */
-#define LIFETIME_LIMIT        86400                 /* seconds: a leaf lives a day at most */
-#define TIME_LIMIT            INT64_C(253402300799) /* 9999-12-31T23:59:59Z, the last that X.509 can say */
+#define PEM_LIMIT      65536
+#define LIFETIME_LIMIT 86400                 /* seconds: a leaf lives a day at most */
+#define TIME_LIMIT     INT64_C(253402300799) /* 9999-12-31T23:59:59Z, the last that X.509 can say */
 
 struct issuer {
     EVP_PKEY *key;

@@ -36,14 +36,6 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
                : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* The certificate that devices are to trust; of an operator's own CA the highest there is. */
-static X509 *take_root(const STACK_OF(X509) * chain)
-{
-    X509 *root = authority_root(chain);
-
-    return root != NULL ? root : sk_X509_value(chain, sk_X509_num(chain) - 1);
-}
-
 static STACK_OF(X509) * read_next(const struct configuration *configuration)
 {
     char *path = authority_path(configuration->ca_certificate, AUTHORITY_NEXT), error[512];
@@ -69,8 +61,8 @@ static struct portal_pages *make_pages(const struct configuration *configuration
     struct portal_pages *pages = NULL;
 
     if (now != NULL) {
-        facts.root = take_root(now);
-        facts.next = next != NULL ? take_root(next) : NULL;
+        facts.root = authority_enrolled(now);
+        facts.next = next != NULL ? authority_enrolled(next) : NULL;
         /* another issuing CA under the same root is nothing that devices need */
         if (facts.next != NULL && X509_cmp(facts.root, facts.next) == 0)
             facts.next = NULL;

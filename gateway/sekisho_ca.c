@@ -107,19 +107,11 @@ static json_t *list_excluded(const STACK_OF(X509) * chain)
     return names;
 }
 
-/* What devices are to trust; of an operator's own CA without its root, the highest there is. */
-static X509 *find_enrolled(const STACK_OF(X509) * chain)
-{
-    X509 *root = authority_root(chain);
-
-    return root ? root : sk_X509_value(chain, sk_X509_num(chain) - 1);
-}
-
 static void show_json(const STACK_OF(X509) * chain, const char *path, bool next)
 {
     json_t *certificates = json_array();
     /* those of the certificate that devices trust stand at the top */
-    json_t *reply = describe_json(find_enrolled(chain));
+    json_t *reply = describe_json(authority_enrolled(chain));
 
     for (int i = 0; i < sk_X509_num(chain); i++)
         json_array_append_new(certificates, describe_json(sk_X509_value(chain, i)));
@@ -141,7 +133,7 @@ static void show_text(const STACK_OF(X509) * chain, const char *path, bool next)
     printf("file         %s\n", path);
     for (int k = sk_X509_num(chain) - 1; k >= 0; k--) {
         X509 *certificate = sk_X509_value(chain, k);
-        printf("%s\n", certificate == find_enrolled(chain) ? "devices trust" : "it signs");
+        printf("%s\n", certificate == authority_enrolled(chain) ? "devices trust" : "it signs");
         describe(certificate);
     }
     printf("never for    ");
@@ -234,8 +226,8 @@ static enum sekisho_exit ca_export(const struct sekisho *sekisho,
         BIO_free(text);
         return SEKISHO_ERROR;
     }
-    if (text != NULL && (der && !json ? i2d_X509_bio(text, find_enrolled(chain))
-                                      : PEM_write_bio_X509(text, find_enrolled(chain))) == 1)
+    if (text != NULL && (der && !json ? i2d_X509_bio(text, authority_enrolled(chain))
+                                      : PEM_write_bio_X509(text, authority_enrolled(chain))) == 1)
         size = BIO_get_mem_data(text, &bytes);
     if (size > 0 && json) {
         json_t *reply = json_pack("{s:b, s:s%}", "ok", 1, "certificate", bytes, (size_t)size);
