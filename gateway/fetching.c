@@ -10,12 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/err.h>
-#include <openssl/pkcs7.h>
-
 #include "filters/memory.h"
 #include "gateway/deadline.h"
 #include "gateway/digest.h"
+#include "gateway/fetch_issuers.h"
 #include "gateway/fetch_job.h"
 #include "gateway/fetch_points.h"
 #include "gateway/log.h"
@@ -24,7 +22,6 @@
 #define PAUSE_LONGEST 60000   /* ms until what failed is tried again, the first time */
 #define RETRY_LONGEST 3600000 /* and at the most */
 #define LOOK_LEAST    50      /* ms between two looks at what grows old */
-#define ISSUERS_MAX   8       /* certificates in one answer */
 /* Any server can name issuers, only a trusted CA lists: those do not take the place of these. */
 #define ISSUER_FILES  64 /* known */
 #define ISSUERS_ASKED 16 /* at once */
@@ -413,44 +410,9 @@ static void begin_checking(struct file *file)
     deadline_set(&file->owner->slice, 0);
 }
 
-/* With a reference of its own: the file may be given up before the other is done with it. */
-static void push(STACK_OF(X509) * found, X509 *certificate)
-{
-    if (X509_up_ref(certificate) == 1 && sk_X509_push(found, certificate) <= 0)
-        X509_free(certificate);
-}
-
-/* One certificate, or some in the form of PKCS #7 that has nothing else (RFC 5280 section 4.2.2.1).
- */
-static STACK_OF(X509) * read_issuers(const unsigned char *bytes, size_t size)
-{
-    STACK_OF(X509) *found = sk_X509_new_null();
-    const unsigned char *at = bytes;
-    X509 *one = d2i_X509(NULL, &at, (long)size);
-    PKCS7 *bag = NULL;
-
-    if (one != NULL && at == bytes + size) {
-        if (sk_X509_push(found, one) > 0)
-            one = NULL;
-    } else if (one == NULL) {
-        at = bytes;
-        bag = d2i_PKCS7(NULL, &at, (long)size);
-        /* A bag may say what it is and have nothing in it. */
-        STACK_OF(X509) *all = bag != NULL && PKCS7_type_is_signed(bag) && bag->d.sign != NULL
-                                  ? bag->d.sign->cert
-                                  : NULL;
-        for (int i = 0; i < sk_X509_num(all) && i < ISSUERS_MAX; i++)
-            push(found, sk_X509_value(all, i));
-    }
-    X509_free(one);
-    PKCS7_free(bag);
-    ERR_clear_error();
-    return found;
-}
-
 static void take_issuers(struct file *file)
 {
-    STACK_OF(X509) *found = read_issuers(file->next.bytes, file->next.size);
+    STACK_OF(X509) *found = fetch_issuers_read((struct span){file->next.bytes, file->next.size});
 
     content_free(file->owner, &file->next);
     if (sk_X509_num(found) < 1) {
@@ -667,7 +629,7 @@ void fetching_issuer(struct fetching *fetching, X509 *certificate, STACK_OF(X509
         if (file == NULL)
             continue;
         for (int j = 0; j < sk_X509_num(file->issuers); j++)
-            push(found, sk_X509_value(file->issuers, j));
+            fetch_issuers_push(found, sk_X509_value(file->issuers, j));
         if (pursue(file, wanted) || file->issuers != NULL)
             return;
     }
