@@ -94,6 +94,14 @@ static void show_prefix(struct exchange *exchange, bool is_whole)
     response->prefix_is_whole = is_whole;
 }
 
+/* Bytes that there are to judge by: as they came, where their coding cannot be undone. */
+static size_t shown_size(const struct exchange *exchange)
+{
+    const struct decoder *shown = exchange->response.opaque ? exchange->coded : exchange->decoder;
+
+    return shown != NULL ? decoder_output(shown).size : 0;
+}
+
 void session_judge_response(struct exchange *exchange, bool is_whole)
 {
     const struct configuration *configuration = exchange->worker->configuration;
@@ -124,8 +132,7 @@ void session_judge_response(struct exchange *exchange, bool is_whole)
         session_watch_page(exchange);
         if (!exchange->released)
             release_held(exchange);
-        if (is_whole || exchange->response.opaque ||
-            exchange->response.prefix_size >= exchange->wanted)
+        if (is_whole || shown_size(exchange) >= exchange->wanted)
             stop_sniffing(exchange);
     }
 }
@@ -159,7 +166,7 @@ static void begin_sniffing(struct exchange *exchange, const struct head *head)
     exchange->decoder = make_decoder(&exchange->response, exchange->wanted);
     if (exchange->decoder == NULL)
         exchange->response.opaque = true;
-    else if (!decoder_is_plain(exchange->decoder))
+    if (exchange->decoder == NULL || !decoder_is_plain(exchange->decoder))
         exchange->coded = decoder_new((struct span){NULL, 0}, exchange->wanted);
     exchange->held = evbuffer_new();
     if (exchange->held == NULL) {
@@ -167,7 +174,7 @@ static void begin_sniffing(struct exchange *exchange, const struct head *head)
         return;
     }
     exchange->carrier->set_deadline(exchange, session_sniff_limit(exchange));
-    if (exchange->response.opaque || exchange->enough == 0)
+    if (exchange->enough == 0)
         session_judge_response(exchange, false);
 }
 
@@ -232,14 +239,13 @@ void session_take_response_body(struct exchange *exchange, struct span data)
         send_body(exchange, data);
     else
         evbuffer_add(exchange->held, data.data, data.size);
-    if (!exchange->sniffing || exchange->decoder == NULL)
+    if (!exchange->sniffing)
         return;
     if (exchange->coded != NULL)
         decoder_feed(exchange->coded, data.data, data.size);
-    if (decoder_feed(exchange->decoder, data.data, data.size) != 0)
+    if (exchange->decoder != NULL && decoder_feed(exchange->decoder, data.data, data.size) != 0)
         exchange->response.opaque = true;
-    bool enough = exchange->response.opaque ||
-                  decoder_output(exchange->decoder).size >= exchange->enough ||
+    bool enough = shown_size(exchange) >= exchange->enough ||
                   (exchange->held != NULL && evbuffer_get_length(exchange->held) > HELD_LIMIT);
     if (exchange->released)
         exchange->unjudged = true; /* once for all that this read brings: it has not left yet */
