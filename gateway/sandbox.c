@@ -147,6 +147,8 @@
     X(clock_nanosleep, P)                                                                          \
     X(dup, P)                                                                                      \
     X(epoll_create1, P)                                                                            \
+    X(epoll_pwait2, P) /* this, and the timers: systemd's module of the C library, when it is      \
+                          asked for a user or a group that is not there */                         \
     X(eventfd2, P)                                                                                 \
     X(fadvise64, P)                                                                                \
     X(fchmodat, P)                                                                                 \
@@ -175,6 +177,8 @@
     X(socketpair, P)                                                                               \
     X(statfs, P)                                                                                   \
     X(statx, P)                                                                                    \
+    X(timerfd_create, P)                                                                           \
+    X(timerfd_settime, P)                                                                          \
     X(waitid, P)
 
 static const struct {

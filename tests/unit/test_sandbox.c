@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -250,6 +251,14 @@ static int allocate_and_sort(void)
     return write(STDOUT_FILENO, "", 0) == 0 ? 0 : -1;
 }
 
+/* As the C library's module of systemd does when it is asked for a user that is not there. */
+static int wait_by_timer(void)
+{
+    struct itimerspec soon = {.it_value = {.tv_nsec = 1}};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    return fd < 0 ? -1 : timerfd_settime(fd, 0, &soon, NULL);
+}
+
 /* What a child of the parent that has entered its own role may: the parent's wider filter adds
  * nothing. */
 static enum sandbox nested;
@@ -309,6 +318,8 @@ static void test_parent(void **state)
     assert_int_equal(try(SANDBOX_PARENT, bind_port), 0);
     assert_int_equal(try(SANDBOX_PARENT, listen_to_all), ENOTSOCK);
     assert_int_equal(try(SANDBOX_PARENT, read_passwords), 0);
+    assert_int_equal(try(SANDBOX_PARENT, wait_by_timer), 0);
+    assert_int_equal(try_nested(SANDBOX_WORKER, wait_by_timer), KILLED);
     assert_int_equal(try(SANDBOX_PARENT, use_folder), 0);
     assert_int_equal(try(SANDBOX_PARENT, write_elsewhere), EACCES);
     assert_int_equal(try(SANDBOX_PARENT, become_a_role), geteuid() == 0 ? 0 : EPERM);
