@@ -242,20 +242,27 @@ static bool is_of(const char *name, const char *version)
             strcmp(name + strlen(PREFIX) + size, ".efi") == 0);
 }
 
-/* Removes what is not of the version that runs. False when that one is not there: then nothing. */
+/*
+ * Removes what is not of the version that runs; while that one is on trial itself, those that have
+ * proved themselves stay, for it may still fail. False when it is not there: then nothing.
+ */
 static bool make_room(int folder, const char *version)
 {
     DIR *list = fdopendir(dup(folder));
     struct dirent *entry;
-    bool there = false;
+    bool there = false, proved = false;
 
     if (list == NULL)
         return false;
-    while ((entry = readdir(list)) != NULL)
-        there = there || is_of(entry->d_name, version);
+    while ((entry = readdir(list)) != NULL) {
+        bool runs = is_of(entry->d_name, version);
+        there = there || runs;
+        proved = proved || (runs && strchr(entry->d_name, '+') == NULL);
+    }
     rewinddir(list);
     while (there && (entry = readdir(list)) != NULL)
-        if (strncmp(entry->d_name, "sekisho", 7) == 0 && !is_of(entry->d_name, version))
+        if (strncmp(entry->d_name, "sekisho", 7) == 0 && !is_of(entry->d_name, version) &&
+            (proved || strchr(entry->d_name, '+') != NULL || strcmp(entry->d_name, PART) == 0))
             unlinkat(folder, entry->d_name, 0);
     closedir(list);
     return there;

@@ -333,6 +333,33 @@ static void test_installs(void **state)
     expect_hello(place);
 }
 
+/* The version that runs may fail yet, and the one before it is what the machine goes back to. */
+static void test_installs_beside_a_trial(void **state)
+{
+    struct place *place = *state;
+    char error[512] = "", proved[160], tried[160], path[160];
+
+    path_of(place, "sekisho_1.1.0.efi", proved, sizeof(proved));
+    path_of(place, "sekisho_1.1.0+2-1.efi", tried, sizeof(tried));
+    assert_int_equal(rename(proved, tried), 0);
+    path_of(place, "sekisho_1.0.0.efi", path, sizeof(path));
+    write_text(path, "the one before");
+    path_of(place, "sekisho_1.0.5+0-3.efi", path, sizeof(path));
+    write_text(path, "one that failed");
+    path_of(place, "sekisho.part", path, sizeof(path));
+    write_text(path, "cut off");
+    make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
+    assert_int_equal(install(place, error, sizeof(error)), 0);
+    assert_int_equal(count(place), 3);
+    assert_true(there(place, "sekisho_1.0.0.efi"));
+    assert_true(there(place, "sekisho_1.1.0+2-1.efi"));
+    expect_hello(place);
+    assert_int_equal(rename(tried, proved), 0);
+    assert_int_equal(install(place, error, sizeof(error)), 0);
+    assert_int_equal(count(place), 2);
+    expect_hello(place);
+}
+
 static void test_refuses(void **state)
 {
     struct place *place = *state;
@@ -471,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_bad_manifests),
         cmocka_unit_test(test_fits),
         cmocka_unit_test_setup_teardown(test_installs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_installs_beside_a_trial, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refuses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_strangers, set_up, tear_down),
