@@ -65,10 +65,17 @@ static bool is_beneath(const char *path, const char *folder)
            (path[length] == '\0' || path[length] == '/' || strcmp(folder, "/") == 0);
 }
 
+static bool leads_up(const char *path)
+{
+    size_t length = strlen(path);
+
+    return strstr(path, "/../") != NULL || (length >= 3 && strcmp(path + length - 3, "/..") == 0);
+}
+
 static bool covers_folder(const char *path)
 {
     for (size_t i = 0; i < confinement.folder_count; i++)
-        if (is_beneath(path, confinement.folders[i]) && strstr(path, "/../") == NULL)
+        if (is_beneath(path, confinement.folders[i]) && !leads_up(path))
             return true;
     return false;
 }
@@ -248,11 +255,15 @@ int confinement_limit(enum role role)
             log_warn("limits");
             return -1;
         }
-    for (size_t i = 0; !sandbox_is_off() && i < sizeof(memory) / sizeof(memory[0]); i++)
-        if ((memory[i].who & (1u << role)) != 0 && data_used(&used) &&
-            !lower(RLIMIT_DATA, used + memory[i].more)) {
+    for (size_t i = 0; !sandbox_is_off() && i < sizeof(memory) / sizeof(memory[0]); i++) {
+        if ((memory[i].who & (1u << role)) == 0)
+            continue;
+        if (!data_used(&used)) {
+            log_warn("/proc/self/statm: the memory of this process has no bound");
+        } else if (!lower(RLIMIT_DATA, used + memory[i].more)) {
             log_warn("limits");
             return -1;
         }
+    }
     return 0;
 }
