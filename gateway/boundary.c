@@ -107,17 +107,19 @@ static void give_signs(void)
 }
 
 /* Somebody has removed the table ("flush ruleset" is how /etc/nftables.conf begins on Debian), or
- * changed what is in it. */
-static void put_back(const char *what)
+ * changed what is in it. False when it cannot be mended, which is said once. */
+static bool put_back(const char *what)
 {
     char error[512];
 
     if (ruleset_install(parent.now.configuration, error, sizeof(error)) == 0) {
         log_warnx("the kernel's rules were %s by somebody: they are put back", what);
         boundary_renew();
-    } else if (!parent.calls_failed) {
-        log_warnx("the kernel's rules were %s by somebody and cannot be put back: %s", what, error);
+        return true;
     }
+    if (!parent.calls_failed)
+        log_warnx("the kernel's rules were %s by somebody and cannot be put back: %s", what, error);
+    return false;
 }
 
 static void on_look(evutil_socket_t fd, short what, void *argument)
@@ -130,15 +132,13 @@ static void on_look(evutil_socket_t fd, short what, void *argument)
     calls_begin(parent.calls, clock_unix_ms());
     if (ruleset_calls_read(take_row, NULL) != 0) {
         if (errno == ENOENT)
-            put_back("removed");
+            (void)put_back("removed");
         else if (!parent.calls_failed)
             log_warn("the kernel does not say who is in a call");
         parent.calls_failed = true;
         return;
     }
-    if (!ruleset_is_whole())
-        put_back("changed");
-    parent.calls_failed = false;
+    parent.calls_failed = !ruleset_is_whole() && !put_back("changed");
     calls_end(parent.calls, tell_call, NULL);
     give_signs();
 }
