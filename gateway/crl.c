@@ -491,6 +491,8 @@ enum crl_signature crl_verify(struct crl *crl, X509 *issuer, size_t budget)
         return CRL_BAD;
     if (known == CRL_GOOD)
         return CRL_GOOD;
+    if (crl->state == CRL_GOOD) /* what one key has signed, no other has */
+        return CRL_BAD;
     if (known == CRL_UNVERIFIED) {
         EVP_MD_CTX_free(crl->verifying);
         crl->verifying = NULL;

@@ -51,8 +51,9 @@ enum crl_signature crl_signature(const struct crl *crl, X509 *issuer);
 
 /*
  * Verifies about `budget` bytes more, and says where that stands. CRL_BAD also when the issuer may
- * not sign lists, has another name or another key than the list says. What is known of one issuer
- * key at a time; asking for another while one is under way begins anew.
+ * not sign lists, has another name or another key than the list says. One issuer's key at a time is
+ * known of: asking for another begins anew, but after CRL_GOOD, which is for good: what a list took
+ * to verify is not spent again because another CA of that name is asked about.
  */
 enum crl_signature crl_verify(struct crl *crl, X509 *issuer, size_t budget);
 
