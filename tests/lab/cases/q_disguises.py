@@ -42,6 +42,11 @@ def codings_that_are_not_there(lab):
         # Browsers take what is under a word that they do not know as it is: a script may save it.
         host = answers(lab, body, "Content-Type: image/png", "Content-Encoding: x-unknown")
         stopped(lab, lab.curl("clinician", *FETCH, "https://%s/a" % host), body, body[:8], "as a picture")
+    for size in (20, 2000, 200000):
+        picture = b"\x89PNG\r\n\x1a\n" + bytes(size)
+        host = answers(lab, picture, "Content-Type: image/png", "Content-Encoding: x-unknown")
+        got = lab.curl("clinician", *FETCH, "https://%s/a" % host)
+        equal((got.status, got.body), (200, picture), size)
     page = b"<!DOCTYPE html><p>hello</p>" * 200
     for coding, body in (("none", page), ("utf-8", page), ("gzip", gzip.compress(page))):
         host = answers(lab, body, "Content-Type: text/html", "Content-Encoding: " + coding)
