@@ -38,8 +38,9 @@ struct link {
     link_handler *handler;
     void *context;
     STAILQ_HEAD(, queued) queue;
-    size_t queued;
-    bool in_handler; /* link_free() waits until the handler is back */
+    size_t queued;      /* bytes */
+    size_t descriptors; /* queued ones */
+    bool in_handler;    /* link_free() waits until the handler is back */
     bool dead;
 };
 
@@ -120,8 +121,10 @@ static void drop_first(struct link *link)
 
     STAILQ_REMOVE_HEAD(&link->queue, next);
     link->queued -= message->header.size + sizeof(*message);
-    if (message->fd >= 0)
+    if (message->fd >= 0) {
         close(message->fd);
+        link->descriptors--;
+    }
     forget(&message->header, message->payload);
     free(message);
 }
@@ -373,7 +376,8 @@ int link_send(struct link *link, enum message_type type, const void *payload, si
             return sent > 0 ? 0 : -1;
     }
     struct queued *message;
-    if (link->queued + size + sizeof(*message) > LINK_QUEUE_LIMIT)
+    if (link->queued + size + sizeof(*message) > LINK_QUEUE_LIMIT ||
+        (fd >= 0 && link->descriptors == LINK_DESCRIPTORS))
         return -1;
     int passed = -1;
     if (fd >= 0 && (passed = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0)
@@ -385,6 +389,7 @@ int link_send(struct link *link, enum message_type type, const void *payload, si
         memcpy(message->payload, payload, size);
     STAILQ_INSERT_TAIL(&link->queue, message, next);
     link->queued += size + sizeof(*message);
+    link->descriptors += passed >= 0;
     event_add(link->writable, NULL);
     return 0;
 }

@@ -18,6 +18,7 @@
 
 #define MESSAGE_MAX      16384      /* bytes of payload */
 #define LINK_QUEUE_LIMIT (8u << 20) /* bytes of unsent messages that a link holds at the most */
+#define LINK_DESCRIPTORS 256        /* of unsent messages: all that a fetcher hands on at once */
 
 enum role {
     ROLE_PARENT,

@@ -538,6 +538,27 @@ static void test_queued_descriptors_are_closed(void **state)
     close(pipe_ends[1]);
 }
 
+/* Who asks for descriptors and takes none does not use those up that the others need. */
+static void test_queued_descriptors_are_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    struct message_peer peer = {ROLE_WORKER, 0};
+    unsigned sent = 0;
+
+    connect_ends(fixture);
+    while (send(fixture->peer, payload, 8, MSG_DONTWAIT) > 0)
+        continue;
+    unsigned before = descriptors_open();
+    while (sent < 2 * LINK_DESCRIPTORS + 1000 &&
+           link_send(fixture->end.link, MESSAGE_PEER, &peer, sizeof(peer), STDIN_FILENO) == 0)
+        sent++;
+    assert_true(sent >= LINK_DESCRIPTORS);
+    assert_int_equal(descriptors_open(), before + LINK_DESCRIPTORS);
+    link_free(fixture->end.link);
+    fixture->end.link = NULL;
+    assert_int_equal(descriptors_open(), before - 1);
+}
+
 /* --- the queue --- */
 
 static size_t fill(struct link *link, uint32_t *number)
@@ -777,6 +798,7 @@ int main(void)
         TEST(test_descriptor_passes),
         TEST(test_descriptors_do_not_leak),
         TEST(test_queued_descriptors_are_closed),
+        TEST(test_queued_descriptors_are_bounded),
         TEST(test_queue_is_bounded),
         TEST(test_descriptor_waits_in_queue),
         TEST(test_many_small),
