@@ -70,6 +70,16 @@ def every_process_is_shut_in(lab):
 
 
 @case()
+def asking_for_who_is_not_there_ends_nobody(lab):
+    """A group that no file has: on a machine with systemd the C library asks that, by calls of its own."""
+    lab.gateway.configure({"process": {"control-group": "no-such-group"}})
+    status, out, said = lab.gateway.reload()
+    check(status != 0 and "no-such-group" in out + said, status, out, said)
+    check("SIGSYS" not in lab.gateway.log(), lab.gateway.log())
+    reached(lab, lab.curl("clinician", "https://%s/" % EHR))
+
+
+@case()
 def user_of_the_workers_reads_nothing(lab):
     """Where no filter were: the user alone may read neither key, state nor the other processes."""
     if not lab.gateway._may_separate():
