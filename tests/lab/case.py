@@ -28,6 +28,7 @@ class Case:
         self.start = options.pop("start", True)       # false: the case starts it itself
         self.deaths = options.pop("deaths", False)    # true: the case kills processes
         self.seconds = options.pop("seconds", 90)     # after which it has failed
+        self.by_name = options.pop("by_name", False)  # true: takes minutes, only with --by-name
         if options:
             raise TypeError("unknown options of a case: %r" % options)
         self.name = function.__module__.removeprefix("cases.") + "." + function.__name__

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Runs the cases of the lab: /usr/bin/python3 tests/lab/run.py [--only PATTERN] [--direct] [--list]
+# Runs the cases of the lab: /usr/bin/python3 tests/lab/run.py [--only PATTERN] [--direct] [--by-name] [--list]
 # [--verbose] [--json FILE]. One line a case: "ok NAME", "not ok NAME: why" or "skip NAME: reason".
 # $BUILD is the build folder (build/ when unset); logs of a run are kept in its folder lab/.
 
@@ -43,6 +43,7 @@ def arguments():
     parser.add_argument("--only", default="", metavar="PATTERN", help="cases whose name matches")
     parser.add_argument("--not", dest="without", metavar="PATTERN", help="but not these")
     parser.add_argument("--direct", action="store_true", help="only those that need no gateway")
+    parser.add_argument("--by-name", action="store_true", help="also those that take minutes")
     parser.add_argument("--list", action="store_true", help="names only")
     parser.add_argument("--verbose", action="store_true", help="tracebacks and the gateway's log")
     parser.add_argument("--json", metavar="FILE", help="write the counts and results there")
@@ -145,7 +146,7 @@ def main():
     options = arguments()
     chosen = [c for c in load() if re.search(options.only, c.name)
               and not (options.without and re.search(options.without, c.name))
-              and not (options.direct and c.gateway)]
+              and not (options.direct and c.gateway) and (options.by_name or not c.by_name)]
     if options.list:
         print("\n".join(c.name for c in chosen))
         return 0
