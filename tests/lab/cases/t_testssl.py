@@ -42,6 +42,8 @@ def findings(lab, host, address, root):
     check(os.path.exists(path), said[-1000:])
     with open(path, encoding="utf-8") as file:
         rows = json.load(file)
+    for row in rows:  # of several certificates (each worker has a leaf of its own) they are numbered
+        row["id"] = row["id"].split(" ")[0]
     missed = LOOKED_AT - {row["id"] for row in rows}
     check(not missed, "not looked at: %s" % sorted(missed), said[-1000:])
     return rows
