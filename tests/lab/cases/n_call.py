@@ -206,7 +206,7 @@ def calls_by_turn_over_tls_work_again(lab):
         kill_everything(lab)
         lab.gateway.process = None
         lab.gateway.start()
-    with consultation(lab, "tls") as visitors:
+    with consultation(lab, "tls", room="2") as visitors:  # what the first one still said waits in its own room
         both_see(visitors)
         by_relay(visitors[0], "tls")
 
