@@ -70,7 +70,7 @@ def revoked_after_a_good_list(lab):
             passed(lab, "list")
             first = leaf(lab)
             lists.files[LIST] = crl(lab, HOST)
-            wait_for(lambda: is_refused(lab), 30, "the new list to count", 0.2)
+            wait_for(lambda: all(is_refused(lab) for _ in range(8)), 30, "the new list to count in each worker", 0.2)
             refused(lab, "revoked")
         time.sleep(3)
         refused(lab, "revoked")
