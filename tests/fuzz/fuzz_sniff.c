@@ -34,6 +34,12 @@ static bool starts(const uint8_t *data, size_t size, const char *bytes)
     return size >= strlen(bytes) && memcmp(data, bytes, strlen(bytes)) == 0;
 }
 
+/* What may turn out to be a mere word is a program until its end, or enough of it, was seen. */
+static bool becomes_word(const struct file_facts *part, const struct file_facts *whole, size_t size)
+{
+    return size < 64 && strcmp(part->type, "dos") == 0 && strcmp(whole->type, "dos-word") == 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct span text = {(const char *)data, size};
@@ -44,7 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_row(&whole);
     check_row(&part);
     demand(whole.type[0] != '\0'); /* a whole body is always something */
-    demand(part.type == whole.type || (part.type[0] == '\0' && size < SNIFF_BYTES));
+    demand(part.type == whole.type || (part.type[0] == '\0' && size < SNIFF_BYTES) ||
+           becomes_word(&part, &whole, size));
     if (starts(data, size, "MZ") ||
         starts(data, size,
                "\x7f"

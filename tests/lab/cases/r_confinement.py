@@ -47,12 +47,11 @@ def ca_key_is_in_the_signer_alone(lab):
 @case()
 def every_process_is_shut_in(lab):
     """The parent too: seccomp, no new privileges, few capabilities or none, no core, not dumpable."""
-    if "under a sanitizer" in lab.gateway.log():
-        raise Skip("nothing is shut in under a sanitizer")
+    sanitized = "under a sanitizer" in lab.gateway.log()  # which makes calls of its own: no filter then
     for role in ("parent", "signer", "registry", "examiner", "fetcher", "worker"):
         for pid in lab.gateway.pids(role):
             facts = status_of(pid)
-            equal((facts["Seccomp"], facts["NoNewPrivs"]), ("2", "1"), role)
+            equal((facts["Seccomp"], facts["NoNewPrivs"]), ("0" if sanitized else "2", "1"), role)
             equal(int(facts["CapInh"], 16) | int(facts["CapAmb"], 16), 0, role)
             allowed = 0
             if role == "parent":    # CHOWN, DAC_READ_SEARCH, KILL, SETGID, SETUID, NET_BIND_SERVICE, NET_ADMIN
@@ -62,7 +61,7 @@ def every_process_is_shut_in(lab):
             with open("/proc/%d/limits" % pid, encoding="ascii") as file:
                 limits = file.read()
             check(re.search(r"Max core file size +0 +0 ", limits), role, limits)
-            if role not in ("parent", "examiner"):
+            if role not in ("parent", "examiner") and not sanitized:
                 check(re.search(r"Max processes +0 +0 ", limits), role, limits)
     with open("/proc/%d/status" % lab.gateway.pids("signer")[0], encoding="ascii") as file:
         locked = int(re.search(r"VmLck:\s+(\d+)", file.read())[1])
