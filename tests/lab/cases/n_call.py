@@ -213,12 +213,12 @@ def calls_by_turn_over_tls_work_again(lab):
 
 # --- straight between the two ---
 
-@case(services=SERVICES, seconds=150)
+@case(services=SERVICES, seconds=240)
 def straight_between_the_two_is_refused(lab):
     """Unless the profile allows it, not one packet passes, in either direction."""
     with straight_counts(lab) as counts, entered(lab, "direct") as visitors:
         for visitor in visitors:
-            wait_for(lambda visitor=visitor: visitor.text("#state") == "failed", 60, visitor.says, 0.2)
+            wait_for(lambda visitor=visitor: visitor.text("#state") == "failed", 100, visitor.says, 0.2)
         seen = counts.read()
         check(seen["prerouting"] > 0 and seen["postrouting"] == 0, seen)
 
