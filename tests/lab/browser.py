@@ -98,11 +98,7 @@ class Browser(Page):
         return self
 
     def _listens(self, port):
-        try:
-            self.lab.network.connect(self.client, "127.0.0.1", port, 1).close()
-            return True
-        except OSError:
-            return False
+        return self.lab.network.listens(self.client, "127.0.0.1", port)
 
     def _enrol(self):
         store = os.path.join(self.home, ".pki", "nssdb")

@@ -197,6 +197,14 @@ class Network:
             raise
         return sock
 
+    def listens(self, host, address, port=443):
+        """Whether somebody on that host takes connections there."""
+        try:
+            self.connect(host, address, port, 1).close()
+            return True
+        except OSError:
+            return False
+
     def listen(self, host, address, port, backlog=256):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with self.on(host):

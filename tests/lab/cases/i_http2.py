@@ -133,11 +133,7 @@ class Streams:
         wait_for(self.listens, 10, lambda: "nghttpd: " + self.process.output())
 
     def listens(self):
-        try:
-            self.lab.network.connect("internet", self.lab.address(STREAMS), 443, 1).close()
-            return True
-        except OSError:
-            return False
+        return self.lab.network.listens("internet", self.lab.address(STREAMS))
 
     def __enter__(self):
         return self

@@ -22,11 +22,7 @@ class Server:
         wait_for(self.listens, 10, lambda: "s_server: " + self.process.output())
 
     def listens(self):
-        try:
-            self.lab.network.connect("internet", address4(HOST), 443, 1).close()
-            return True
-        except OSError:
-            return False
+        return self.lab.network.listens("internet", address4(HOST))
 
     def __enter__(self):
         return self

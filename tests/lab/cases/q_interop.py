@@ -102,11 +102,7 @@ class Server:
         return path
 
     def _listens(self):
-        try:
-            self.lab.network.connect("internet", self.lab.address(HOST), 443, 1).close()
-            return True
-        except OSError:
-            return False
+        return self.lab.network.listens("internet", self.lab.address(HOST))
 
     def __enter__(self):
         return self
