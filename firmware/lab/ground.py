@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-REPOSITORY = os.path.dirname(HERE)
+FIRMWARE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+REPOSITORY = os.path.dirname(FIRMWARE)
 sys.path.insert(0, os.path.join(REPOSITORY, "tests", "lab"))
 
 from lab import Lab, enter  # noqa: E402
@@ -126,7 +126,6 @@ class Frames:
 
 
 class Ground:
-    """`versions`: paths of built things, see firmware/test."""
 
     def __init__(self, work):
         self.lab = Lab("/nonexistent")

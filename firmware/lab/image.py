@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What firmware/build has made, and the versions and updates that the checks make of it.
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from ground import FIRMWARE
+
+
+VERSIONS = {  # name: (version, sequence, what the kernel is told besides)
+    "good": ("0.1.1", 2, ""),
+    # There is no such first program: the kernel panics.
+    "panic": ("0.1.2", 3, "rdinit=/nothing"),
+}
+
+
+class Image:
+    """What firmware/build has made; keys/ beside it holds the test's own signers."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.keys = os.path.join(folder, "keys")
+        self.parts = os.path.join(folder, "parts")
+        self.disk = os.path.join(folder, "sekisho.img")
+
+    def variant(self, work, edit=None, **changes):
+        """Parts whose release says something else; edit(root) may change the files of its system."""
+        parts = os.path.join(work, "parts")
+        shutil.rmtree(parts, ignore_errors=True)
+        os.makedirs(parts)
+        for name in os.listdir(self.parts):
+            os.symlink(os.path.join(self.parts, name), os.path.join(parts, name))
+        with open(os.path.join(self.parts, "release"), encoding="ascii") as file:
+            text = file.read()
+        for name, value in changes.items():
+            text = re.sub("(?m)^%s=.*$" % name, "%s=%s" % (name, value), text)
+        os.unlink(os.path.join(parts, "release"))
+        with open(os.path.join(parts, "release"), "w", encoding="ascii") as file:
+            file.write(text)
+        if edit:
+            root, squashfs = os.path.join(work, "root"), os.path.join(parts, "root.squashfs")
+            shutil.rmtree(root, ignore_errors=True)
+            shutil.copytree(os.path.join(self.folder, "root"), root, symlinks=True)
+            edit(root)
+            os.unlink(squashfs)
+            subprocess.run(["mksquashfs", root, squashfs, "-noappend", "-all-root", "-no-xattrs", "-comp",
+                            "gzip", "-quiet", "-no-progress"], check=True)
+            shutil.rmtree(root)
+        return parts
+
+    def _bundle(self, parts, payload, target, signer="development"):
+        tool("bundle", parts, payload, os.path.join(self.keys, signer + ".pem"),
+             os.path.join(self.keys, signer + ".key"), target)
+
+    def bundles(self, work):
+        """{name: path} of updates, good and bad."""
+        os.makedirs(work, exist_ok=True)
+        found = {}
+        small = os.path.join(work, "small")
+        with open(small, "wb") as file:
+            file.write(os.urandom(65536))
+        for name, (version, sequence, words) in VERSIONS.items():
+            parts = self.variant(work, version=version, sequence=sequence)
+            payload = os.path.join(work, name + ".efi")
+            tool("uki", parts, payload, COMMAND_LINE=words)
+            found[name] = os.path.join(work, name + ".bundle")
+            self._bundle(parts, payload, found[name])
+        for name, signer, changes in (
+                ("foreign", "stranger", {"sequence": 9, "version": "9"}),
+                ("older", "development", {"sequence": 1, "version": "0.0.9"}),
+                ("device", "development", {"sequence": 9, "version": "9", "device": "sekisho-aarch64"}),
+                ("cut", "development", {"sequence": 9, "version": "9"})):
+            found[name] = os.path.join(work, name + ".bundle")
+            self._bundle(self.variant(work, **changes), small, found[name], signer)
+        os.truncate(found["cut"], os.path.getsize(found["cut"]) - 1000)
+        found["damaged"] = os.path.join(work, "damaged.bundle")
+        with open(found["good"], "rb") as file:
+            content = bytearray(file.read())
+        content[len(content) // 2] ^= 1
+        with open(found["damaged"], "wb") as file:
+            file.write(content)
+        found["nothing"] = small
+        return found
+
+
+def tool(name, *words, **environment):
+    done = subprocess.run(["sh", os.path.join(FIRMWARE, name), *words], check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env={**os.environ, **environment})
+    if done.returncode != 0:
+        raise RuntimeError("firmware/%s: %s" % (name, done.stdout.decode(errors="replace")[-2000:]))
+
+
+def prepare(options, work):
+    if options.image:
+        return Image(os.path.abspath(options.image))
+    folder = os.path.join(work, "image")
+    keys = os.path.join(folder, "keys")
+    for name in ("development", "stranger"):
+        tool("keys", keys, name)
+    done = subprocess.run(["sh", os.path.join(FIRMWARE, "build"), "--output", folder, "--version", "0.1.0",
+                           "--update-ca", os.path.join(keys, "development-ca.pem")], check=False)
+    if done.returncode != 0:
+        print("not ok build: firmware/build ended with %d" % done.returncode)
+        sys.exit(1)
+    return Image(folder)
