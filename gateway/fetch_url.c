@@ -6,7 +6,8 @@
 
 #include "gateway/exchange.h"
 
-#define HTTP_PORT 80
+#define HTTP_PORT  80
+#define HTTPS_PORT 443
 
 static bool is_hexadecimal(char byte)
 {
@@ -80,26 +81,23 @@ static bool read_host(struct span host, struct fetch_url *url)
     return !ends_in_number(span_of(url->host)) || address_parse(span_of(url->host), &literal);
 }
 
+/* The scheme's own is there already. */
 static bool read_port(struct span digits, uint16_t *port)
 {
     int64_t number;
 
-    if (digits.size == 0) { /* "http://example.jp:/": RFC 3986 section 3.2.3 */
-        *port = HTTP_PORT;
+    if (digits.size == 0) /* "http://example.jp:/": RFC 3986 section 3.2.3 */
         return true;
-    }
     if (digits.size > 5 || !span_number(digits, &number) || number < 1 || number > UINT16_MAX)
         return false;
     *port = (uint16_t)number;
     return true;
 }
 
-bool fetch_url_read(struct span text, struct fetch_url *url)
+static bool read_url(struct span text, struct span scheme, uint16_t port, struct fetch_url *url)
 {
-    static const struct span scheme = {"http://", 7};
-
     memset(url, 0, sizeof(*url));
-    url->port = HTTP_PORT;
+    url->port = port;
     if (text.size >= FETCH_URL_MAX || !span_starts_nocase(text, scheme))
         return false;
     struct span rest = span_from(text, scheme.size);
@@ -114,4 +112,14 @@ bool fetch_url_read(struct span text, struct fetch_url *url)
     if (colon < authority.size && !read_port(span_from(authority, colon + 1), &url->port))
         return false;
     return read_host(span_first(authority, colon), url);
+}
+
+bool fetch_url_read(struct span text, struct fetch_url *url)
+{
+    return read_url(text, SPAN("http://"), HTTP_PORT, url);
+}
+
+bool fetch_url_read_https(struct span text, struct fetch_url *url)
+{
+    return read_url(text, SPAN("https://"), HTTPS_PORT, url);
 }

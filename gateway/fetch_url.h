@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The addresses that certificates name for what belongs to them: lists of revoked ones (RFC 5280
- * section 4.2.1.13) and certificates of issuers (section 4.2.2.1). A core: text goes in, its parts
- * come out. Strict: http, a host name or an address literal, a port, a path; what a URL may have
- * beside is refused.
+ * section 4.2.1.13) and certificates of issuers (section 4.2.2.1); and where an update lies. A
+ * core: text goes in, its parts come out. Strict: the one scheme, a host name or an address
+ * literal, a port, a path; what a URL may have beside is refused.
  */
 #ifndef GATEWAY_FETCH_URL_H
 #define GATEWAY_FETCH_URL_H
@@ -25,5 +25,7 @@ struct fetch_url {
  * host that is no number but an address in its usual form. False for anything else.
  */
 bool fetch_url_read(struct span text, struct fetch_url *url);
+/* The same for https://, and nothing else. */
+bool fetch_url_read_https(struct span text, struct fetch_url *url);
 
 #endif

@@ -52,8 +52,9 @@ static enum sekisho_exit help(const struct sekisho *sekisho);
       BIT(CONFIGURATION) | BIT(JSON) | BIT(CLINIC) | BIT(ROOT_KEY) | BIT(PASSPHRASE) | BIT(NEXT) | \
           BIT(OLD) | BIT(DER) | BIT(ACTIVATE) | BIT(ISSUING) | BIT(OUTPUT),                        \
       sekisho_ca, "make the clinic's CA, show it, write its certificate, change it for another")   \
-    X("update", "FILE", 1, 1, BIT(JSON), sekisho_update,                                           \
-      "of the appliance: verify and install a new version")                                        \
+    X("update", "[FILE|URL]", 0, 1, BIT(JSON), sekisho_update,                                     \
+      "of the appliance: verify and install a new version, from a file or from the web server "    \
+      "that the URL or network.conf names")                                                        \
     X("version", "", 0, 0, BIT(JSON), version, "the version of this program")                      \
     X("help", "", 0, ANY_NUMBER, ~0u, help, "this text")
 

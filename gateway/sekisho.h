@@ -12,7 +12,8 @@
     X(OK, 0, "done")                                                                               \
     X(ERROR, 1, "the answer is an error, or a check failed")                                       \
     X(USAGE, 2, "wrong command line")                                                              \
-    X(UNREACHABLE, 3, "the daemon cannot be reached")
+    X(UNREACHABLE, 3, "the daemon cannot be reached")                                              \
+    X(NOTHING_NEWER, 4, "update: there is nothing newer to install")
 enum sekisho_exit {
 #define X(symbol, status, help) SEKISHO_##symbol = status,
     SEKISHO_EXITS(X)

@@ -49,9 +49,10 @@ static uint32_t read_number(const char *text)
     return *text == '\0' || *end != '\0' || number > UINT32_MAX ? 0 : (uint32_t)number;
 }
 
-static bool read_running(const struct update_place *place, struct running *running)
+/* Of a file in the form of the release's. */
+static bool read_version(const char *path, struct running *running)
 {
-    FILE *file = fopen(place->release, "re");
+    FILE *file = fopen(path, "re");
     char line[LINE], number[16];
 
     memset(running, 0, sizeof(*running));
@@ -155,16 +156,16 @@ static bool pass_on(int in, int out, uint64_t size, const uint8_t digest[DIGEST_
     return right;
 }
 
-static enum bundle_fault read_manifest(int fd, X509_STORE *trust, const struct running *running,
-                                       uint32_t floor, struct bundle_manifest *manifest)
+/* Leaves the file's position at the payload. */
+static enum bundle_fault read_manifest(int fd, X509_STORE *trust, struct bundle_manifest *manifest,
+                                       uint64_t *whole)
 {
     uint8_t head[BUNDLE_HEAD];
     enum bundle_fault fault = BUNDLE_FORM;
     size_t size = 0;
     char *signature;
-    struct stat facts;
 
-    if (read_all(fd, head, sizeof(head)))
+    if (lseek(fd, 0, SEEK_SET) == 0 && read_all(fd, head, sizeof(head)))
         fault = bundle_read_head(head, &size);
     if (fault != BUNDLE_OK)
         return fault;
@@ -173,39 +174,57 @@ static enum bundle_fault read_manifest(int fd, X509_STORE *trust, const struct r
                 ? bundle_verify((struct span){signature, size}, trust, manifest)
                 : BUNDLE_SIZE;
     free(signature);
-    if (fault == BUNDLE_OK)
-        fault = bundle_fits(manifest, running->device, running->sequence,
-                            floor > running->floor ? floor : running->floor);
-    if (fault == BUNDLE_OK &&
-        (fstat(fd, &facts) != 0 ||
-         (uint64_t)facts.st_size != BUNDLE_HEAD + (uint64_t)size + manifest->size))
-        fault = BUNDLE_SIZE;
+    *whole = BUNDLE_HEAD + (uint64_t)size + manifest->size;
     return fault;
+}
+
+/* Is it a bundle of this image's signers for what runs here? False with a message in `error`. */
+static bool read_bundle(const struct update_place *place, int fd, struct running *running,
+                        struct bundle_manifest *manifest, uint64_t *whole, enum bundle_fault *fault,
+                        char *error, size_t size)
+{
+    X509_STORE *trust = read_trust(place->trust);
+    uint32_t floor = read_floor(place);
+
+    memset(manifest, 0, sizeof(*manifest));
+    *fault = BUNDLE_FORM;
+    if (trust == NULL) {
+        snprintf(error, size, "%s: no CA for updates: this image takes none", place->trust);
+        return false;
+    }
+    if (!read_version(place->release, running)) {
+        X509_STORE_free(trust);
+        snprintf(error, size, "%s does not say what runs: this is no appliance", place->release);
+        return false;
+    }
+    *fault = read_manifest(fd, trust, manifest, whole);
+    X509_STORE_free(trust);
+    if (*fault == BUNDLE_OK)
+        *fault = bundle_fits(manifest, running->device, running->sequence,
+                             floor > running->floor ? floor : running->floor);
+    if (*fault == BUNDLE_OK && strcmp(manifest->version, running->version) == 0) {
+        snprintf(error, size, "the update has the name of the version that runs");
+        return false;
+    }
+    snprintf(error, size, "%s", bundle_fault_text(*fault));
+    return *fault == BUNDLE_OK;
 }
 
 /* Leaves the file's position at the payload. */
 static int verify(const struct update_place *place, int fd, struct running *running,
                   struct bundle_manifest *manifest, char *error, size_t size)
 {
-    X509_STORE *trust = read_trust(place->trust);
-    enum bundle_fault fault;
+    enum bundle_fault fault = BUNDLE_OK;
+    uint64_t whole = 0;
+    struct stat facts;
     off_t payload;
 
-    memset(manifest, 0, sizeof(*manifest));
-    if (trust == NULL) {
-        snprintf(error, size, "%s: no CA for updates: this image takes none", place->trust);
+    if (!read_bundle(place, fd, running, manifest, &whole, &fault, error, size))
         return -1;
-    }
-    if (!read_running(place, running)) {
-        X509_STORE_free(trust);
-        snprintf(error, size, "%s does not say what runs: this is no appliance", place->release);
-        return -1;
-    }
-    fault = read_manifest(fd, trust, running, read_floor(place), manifest);
-    X509_STORE_free(trust);
     payload = lseek(fd, 0, SEEK_CUR);
-    if (fault == BUNDLE_OK &&
-        (!pass_on(fd, -1, manifest->size, manifest->digest) || lseek(fd, payload, SEEK_SET) < 0))
+    if (fstat(fd, &facts) != 0 || (uint64_t)facts.st_size != whole)
+        fault = BUNDLE_SIZE;
+    else if (!pass_on(fd, -1, manifest->size, manifest->digest) || lseek(fd, payload, SEEK_SET) < 0)
         fault = BUNDLE_DIGEST;
     if (fault == BUNDLE_OK)
         return 0;
@@ -213,34 +232,83 @@ static int verify(const struct update_place *place, int fd, struct running *runn
     return -1;
 }
 
-int update_verify(const struct update_place *place, const char *path,
-                  struct bundle_manifest *manifest, char *error, size_t size)
-{
-    struct running running;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int result = -1;
+/* --- what is on the ESP --- */
 
-    if (fd < 0)
-        snprintf(error, size, "%s: %s", path, strerror(errno));
-    else
-        result = verify(place, fd, &running, manifest, error, size);
-    if (fd >= 0)
-        close(fd);
-    return result;
+/* What follows the version in the name of one of its files: "" in sekisho_VERSION.efi, or with
+ * tries
+ * "+2-1" in sekisho_VERSION+2-1.efi. NULL for a file of something else. */
+static const char *tries_of(const char *name, const char *version)
+{
+    size_t size = strlen(version);
+    const char *tries;
+
+    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0 ||
+        strncmp(name + strlen(PREFIX), version, size) != 0)
+        return NULL;
+    tries = name + strlen(PREFIX) + size;
+    if (strcmp(tries, ".efi") == 0)
+        return "";
+    return *tries == '+' ? tries : NULL;
+}
+
+static bool is_of(const char *name, const char *version)
+{
+    return tries_of(name, version) != NULL;
+}
+
+/* The loader passes over what has no try left. */
+static enum update_standing find_version(const struct update_place *place, const char *version)
+{
+    enum update_standing standing = UPDATE_NEWER;
+    char path[PATH_MAX];
+    struct dirent *entry;
+
+    snprintf(path, sizeof(path), "%s/" VERSIONS, place->esp);
+    DIR *list = opendir(path);
+    while (list != NULL && (entry = readdir(list)) != NULL) {
+        const char *tries = tries_of(entry->d_name, version);
+
+        if (tries != NULL && standing != UPDATE_WAITS)
+            standing = strncmp(tries, "+0", 2) == 0 && (tries[2] < '0' || tries[2] > '9')
+                           ? UPDATE_FAILED
+                           : UPDATE_WAITS;
+    }
+    if (list != NULL)
+        closedir(list);
+    return standing;
+}
+
+enum update_standing update_look(const struct update_place *place, int fd,
+                                 struct bundle_manifest *manifest, uint64_t *size, char *text,
+                                 size_t room)
+{
+    enum bundle_fault fault;
+    struct running running, waits;
+    enum update_standing standing;
+
+    if (!read_bundle(place, fd, &running, manifest, size, &fault, text, room)) {
+        bool is_old = fault == BUNDLE_OLD ||
+                      (fault == BUNDLE_FLOOR && manifest->sequence <= running.sequence);
+
+        if (is_old)
+            snprintf(text, room, "version %s is offered, and %s runs", manifest->version,
+                     running.version);
+        return is_old ? UPDATE_OLD : UPDATE_REFUSED;
+    }
+    if (read_version(place->waits, &waits) && manifest->sequence <= waits.sequence) {
+        snprintf(text, room, "version %s is offered, and %s waits for the next start",
+                 manifest->version, waits.version);
+        return UPDATE_WAITS;
+    }
+    standing = find_version(place, manifest->version);
+    if (standing == UPDATE_WAITS)
+        snprintf(text, room, "version %s waits for the next start", manifest->version);
+    if (standing == UPDATE_FAILED)
+        snprintf(text, room, "version %s was tried and has failed", manifest->version);
+    return standing;
 }
 
 /* --- installing --- */
-
-/* Is it a file of this version: sekisho_VERSION.efi, or with tries, sekisho_VERSION+2-1.efi? */
-static bool is_of(const char *name, const char *version)
-{
-    size_t size = strlen(version);
-
-    return strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
-           strncmp(name + strlen(PREFIX), version, size) == 0 &&
-           (name[strlen(PREFIX) + size] == '+' ||
-            strcmp(name + strlen(PREFIX) + size, ".efi") == 0);
-}
 
 /*
  * Removes what is not of the version that runs; while that one is on trial itself, those that have
@@ -300,39 +368,46 @@ static bool put(int in, int folder, const struct bundle_manifest *manifest)
     return false;
 }
 
-int update_install(const struct update_place *place, const char *path, update_tell *tell,
-                   void *context, struct bundle_manifest *manifest, char *error, size_t size)
+/* Until the start that tries it; it is only for the next question. */
+static void note(const struct update_place *place, const struct running *running,
+                 const struct bundle_manifest *manifest)
+{
+    FILE *file = fopen(place->waits, "we");
+
+    if (file == NULL)
+        return;
+    fprintf(file, "version=%s\nsequence=%u\nfloor=%u\ndevice=%s\n", manifest->version,
+            manifest->sequence, manifest->floor, running->device);
+    fclose(file);
+}
+
+int update_install(const struct update_place *place, int fd, update_tell *tell, void *context,
+                   struct bundle_manifest *manifest, char *error, size_t size)
 {
     char folder_path[PATH_MAX], text[256];
     struct running running;
-    int folder = -1, result = -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int folder, result = -1;
 
-    if (fd < 0) {
-        snprintf(error, size, "%s: %s", path, strerror(errno));
-        return -1;
-    }
     if (verify(place, fd, &running, manifest, error, size) != 0)
-        goto out;
+        return -1;
     snprintf(text, sizeof(text), "version %s is genuine, it is installed beside %s",
              manifest->version, running.version);
     tell(context, text);
     snprintf(folder_path, sizeof(folder_path), "%s/" VERSIONS, place->esp);
     folder = open(folder_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
+    if (folder < 0) {
         snprintf(error, size, "%s: %s", folder_path, strerror(errno));
-    else if (strcmp(manifest->version, running.version) == 0)
-        snprintf(error, size, "the update has the name of the version that runs");
-    else if (!make_room(folder, running.version))
+        return -1;
+    }
+    if (!make_room(folder, running.version)) {
         snprintf(error, size, "%s does not hold the version that runs", folder_path);
-    else if (!put(fd, folder, manifest))
+    } else if (!put(fd, folder, manifest)) {
         snprintf(error, size, "it cannot be written: %s",
                  errno == 0 ? "what was read back is not what was written" : strerror(errno));
-    else
+    } else {
+        note(place, &running, manifest);
         result = 0;
-out:
-    if (folder >= 0)
-        close(folder);
-    close(fd);
+    }
+    close(folder);
     return result;
 }

@@ -44,6 +44,7 @@ same "options before a command" "--configuration --help --json --socket --versio
 same "a duration" "2h" "$(offered incidents --since 2)"
 same "a file" "$source/README" "$(offered -c "$source/READM")"
 same "a file to check" "$source/README" "$(offered check "$source/READM")"
+same "a file to install" "$source/README" "$(offered update "$source/READM")"
 
 # getopt says "unrecognized", the program "takes no": neither may be said of what is offered.
 for command in $table; do

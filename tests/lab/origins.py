@@ -39,6 +39,7 @@ HOSTS = {
     "files.example.net": (21, "nginx", "files"),
     "labo.example.jp": (22, "nginx", "files"),
     "crl.example-ca.jp": (23, "lists.py", "started by the cases that need it"),
+    "updates.example.jp": (24, "misbehaving.py", "started by the cases that need it"),
     "www.patient-link.example": (30, "nginx", "patient"),
     "unknown.example.org": (31, "nginx", "files"),
     "evil.example.org": (90, "nginx", "files"),  # the trap of bypass.py, with all below it

@@ -101,7 +101,7 @@ static void test_fits(void **state)
 
 struct place {
     char folder[64];
-    char release[96], trust[96], esp[96], file[96];
+    char release[96], waits[96], trust[96], esp[96], file[96];
     EVP_PKEY *ca_key, *key;
     X509 *ca, *signer;
 };
@@ -176,6 +176,7 @@ static int set_up(void **state)
     strcpy(place->folder, "/tmp/test_bundle.XXXXXX");
     assert_non_null(mkdtemp(place->folder));
     snprintf(place->release, sizeof(place->release), "%s/release", place->folder);
+    snprintf(place->waits, sizeof(place->waits), "%s/waits", place->folder);
     snprintf(place->trust, sizeof(place->trust), "%s/trust.pem", place->folder);
     snprintf(place->file, sizeof(place->file), "%s/update", place->folder);
     snprintf(place->esp, sizeof(place->esp), "%s/esp", place->folder);
@@ -254,13 +255,35 @@ static void ignore(void *context, const char *text)
 
 static int install(const struct place *place, char *error, size_t size)
 {
-    const struct update_place where = {place->release, place->trust, place->esp};
+    const struct update_place where = {place->release, place->waits, place->trust, place->esp};
     struct bundle_manifest manifest;
     unsigned told = 0;
-    int result = update_install(&where, place->file, ignore, &told, &manifest, error, size);
+    int fd = open(place->file, O_RDONLY | O_CLOEXEC);
+    int result = update_install(&where, fd, ignore, &told, &manifest, error, size);
 
+    close(fd);
     assert_true(result != 0 || told > 0);
     return result;
+}
+
+/* Of the file's first bytes, as many as the signature needs. */
+static enum update_standing look(const struct place *place, char *text, size_t room)
+{
+    const struct update_place where = {place->release, place->waits, place->trust, place->esp};
+    struct bundle_manifest manifest;
+    uint64_t size = 0;
+    int fd = open(place->file, O_RDWR | O_CLOEXEC);
+    off_t whole = lseek(fd, 0, SEEK_END);
+
+    assert_int_equal(ftruncate(fd, whole - 5), 0);
+    *text = '\0';
+    enum update_standing standing = update_look(&where, fd, &manifest, &size, text, room);
+    if (standing == UPDATE_NEWER)
+        assert_int_equal(size, whole);
+    else
+        assert_true(text[0] != '\0');
+    close(fd);
+    return standing;
 }
 
 static bool there(const struct place *place, const char *name)
@@ -388,6 +411,67 @@ static void test_refuses(void **state)
     refused(place, BUNDLE_FLOOR);
 }
 
+static void test_looks(void **state)
+{
+    struct place *place = *state;
+    char text[512], path[160], later[160];
+
+    make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_NEWER);
+    make(place, "sekisho-aarch64", "1.2.0", 12, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_REFUSED);
+    assert_string_equal(text, bundle_fault_text(BUNDLE_DEVICE));
+    make(place, "sekisho-x86_64", "1.1.0", 12, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_REFUSED);
+    make(place, "sekisho-x86_64", "1.1.0", 11, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_OLD);
+    assert_string_equal(text, "version 1.1.0 is offered, and 1.1.0 runs");
+    make(place, "sekisho-x86_64", "0.8.0", 8, "hello", "hello"); /* below the floor as well */
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_OLD);
+    /* What has proved itself on this disk had a higher floor: that is more than being old. */
+    snprintf(path, sizeof(path), "%s/sekisho/floor", place->esp);
+    write_text(path, "13\n");
+    make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_REFUSED);
+    assert_string_equal(text, bundle_fault_text(BUNDLE_FLOOR));
+    unlink(path);
+    /* What the loader will take, in each of its forms, and what it passes over. */
+    path_of(place, "sekisho_1.2.0+2-1.efi", path, sizeof(path));
+    write_text(path, "being tried");
+    make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_WAITS);
+    path_of(place, "sekisho_1.2.0+0-3.efi", later, sizeof(later));
+    assert_int_equal(rename(path, later), 0);
+    make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_FAILED);
+    assert_string_equal(text, "version 1.2.0 was tried and has failed");
+    make(place, "sekisho-x86_64", "1.2.01", 13, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_NEWER);
+    make(place, "sekisho-x86_64", "1.2", 13, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_NEWER);
+}
+
+/* After a file was installed a server's older one does not take its place. */
+static void test_waits(void **state)
+{
+    struct place *place = *state;
+    char text[512], error[512];
+
+    make(place, "sekisho-x86_64", "1.3.0", 13, "hello", "hello");
+    assert_int_equal(install(place, error, sizeof(error)), 0);
+    make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_WAITS);
+    assert_string_equal(text, "version 1.2.0 is offered, and 1.3.0 waits for the next start");
+    make(place, "sekisho-x86_64", "1.3.0", 13, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_WAITS);
+    make(place, "sekisho-x86_64", "1.4.0", 14, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_NEWER);
+    /* A hand that gives a file decides. */
+    make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
+    assert_int_equal(install(place, error, sizeof(error)), 0);
+    assert_false(there(place, "sekisho_1.3.0+3.efi"));
+}
+
 /*
  * At every length short of the whole it is refused. With a byte changed it is refused too, unless
  * the byte is one of the envelope that the signature says nothing of: then what is installed is all
@@ -500,6 +584,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_installs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_installs_beside_a_trial, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refuses, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_looks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_waits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_strangers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_clock, set_up, tear_down),

@@ -115,9 +115,28 @@ static void test_bad(void **state)
     assert_false(fetch_url_read((struct span){text, FETCH_URL_MAX}, &url));
 }
 
+static void test_https(void **state)
+{
+    struct fetch_url url;
+
+    (void)state;
+    assert_true(fetch_url_read_https(span_of("https://Updates.example.jp/a.bundle"), &url));
+    assert_string_equal(url.host, "updates.example.jp");
+    assert_int_equal(url.port, 443);
+    assert_true(fetch_url_read_https(span_of("https://updates.example.jp:/a"), &url));
+    assert_int_equal(url.port, 443);
+    assert_true(fetch_url_read_https(span_of("https://[2001:db8::7]:8443/a"), &url));
+    assert_int_equal(url.port, 8443);
+    assert_false(fetch_url_read_https(span_of("http://updates.example.jp/a"), &url));
+    assert_false(fetch_url_read_https(span_of("https://updates.example.jp"), &url));
+    assert_false(fetch_url_read_https(span_of("https://user@updates.example.jp/a"), &url));
+    assert_false(fetch_url_read_https(span_of("https://updates.example.jp/a b"), &url));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_bad)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_good), cmocka_unit_test(test_bad),
+                                       cmocka_unit_test(test_https)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
