@@ -113,6 +113,8 @@ def a_consultation_blocks_links_and_files(ground):
                 "https://files.example.net/records.zip"):
         answer = lab.curl("phone", *NAVIGATE, url, trust="clinic", seconds=60)
         equal(answer.status, 403, url, answer)
+    for record in ground.collector.records(event="block")[-3:]:
+        print("   ", record)
     not_reached(lab, "www.patient-link.example", since=begun)
     answer = lab.curl("clinician", "https://labo.example.jp/real.pdf", seconds=60)
     reached(lab, answer)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The group "wan": the other ways to a provider. A static address; then PPPoE, with a provider that is
+# a machine of its own, because a PPPoE server needs PPP in its kernel: the image's kernel and pppd
+# with Debian's pppoe-server.
+
+import os
+import shutil
+
+from case import NAVIGATE, equal, reached
+from ground import copy_disk
+from image import tool
+from network import GATEWAY_WAN4, INTERNET_ROUTER, origin4
+from origins import DNS_NUMBER
+from processes import wait_for
+from steps import it_is_healthy, it_takes_a_configuration, put
+
+PROVIDER = origin4(250)
+USER, PASSWORD = "clinic@provider.example", "long-and-secret"
+INITTAB = "::sysinit:/usr/lib/provider\nttyS0::respawn:/bin/sh\n"
+START = """#!/bin/sh
+export PATH=/usr/sbin:/usr/bin
+mount -t tmpfs tmp /tmp
+mount -t tmpfs var /var
+mkdir -p /dev/pts /var/run
+mount -t devpts devpts /dev/pts
+for turn in 1 2 3 4 5; do
+    find /sys/devices -name modalias -exec cat {} + | sort -u | xargs modprobe -a -q -b
+    [ ! -e /sys/class/net/eth0 ] || break
+    sleep 1
+done
+modprobe -a ppp_generic ppp_async
+ip link set eth0 up
+ip addr add %s/24 dev eth0
+ip route add default via %s
+sysctl -w net.ipv4.ip_forward=1
+pppoe-server -I eth0 -C provider -L %s -R %s -N 1 -O /etc/ppp/pppoe-server-options
+echo "the provider is ready" >/dev/ttyS0
+""" % (PROVIDER, origin4(INTERNET_ROUTER), PROVIDER, GATEWAY_WAN4)
+OPTIONS = """require-chap
+auth
+proxyarp
+ms-dns %s
+lcp-echo-interval 10
+lcp-echo-failure 3
+mtu 1492
+mru 1492
+noaccomp
+nopcomp
+""" % origin4(DNS_NUMBER)
+
+
+def as_provider(root):
+    for name in ("pppoe-server", "pppoe"):
+        shutil.copy("/usr/sbin/" + name, os.path.join(root, "usr/sbin", name))
+    os.makedirs(os.path.join(root, "etc/ppp"), exist_ok=True)
+    for path, content, mode in (
+            ("etc/inittab", INITTAB, 0o644), ("usr/lib/provider", START, 0o755),
+            ("etc/ppp/options", "", 0o644), ("etc/ppp/pppoe-server-options", OPTIONS, 0o644),
+            ("etc/ppp/chap-secrets", '"%s" * "%s" *\n' % (USER, PASSWORD), 0o600)):
+        path = os.path.join(root, path)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(content)
+        os.chmod(path, mode)
+
+
+def connect(ground, settings):
+    """Another way to the provider: written to network.conf, from the next start on."""
+    lines = ground.files["network.conf"].decode().replace("wan = dhcp\n", settings)
+    put(ground.machine, "/data/etc/network.conf", lines.encode())
+    ground.machine.run("sync")
+    ground.machine.send("reboot\n")
+    ground.machine.ready(600)
+    it_is_healthy(ground)
+
+
+def the_main_job_is_done(ground):
+    lab = ground.lab
+    wait_for(lambda: lab.curl("clinician", "https://ehr.example-clinic.jp/", trust="clinic",
+                              seconds=30).status == 200, 120 * ground.machine.slow,
+             lambda: ground.machine.run("ip addr; ip route; cat /run/log/pppd; sekisho status", check=False)[1], 3)
+    reached(lab, lab.curl("clinician", "https://web.splice.example/", trust="internet", seconds=60))
+    equal(lab.curl("clinician", *NAVIGATE, "https://bit.ly/x", trust="clinic", seconds=60).status, 403)
+    seen = lab.origins.requests("ehr.example-clinic.jp", least=1)
+    equal(seen[-1]["client"], GATEWAY_WAN4, "the origin sees the gateway")
+
+
+def by_a_static_address(ground):
+    connect(ground, "wan = static\nwan-address = %s/24\nwan-gateway = %s\nwan-dns = %s\n" % (
+        GATEWAY_WAN4, origin4(INTERNET_ROUTER), origin4(DNS_NUMBER)))
+    the_main_job_is_done(ground)
+
+
+def by_pppoe(ground):
+    connect(ground, "wan = pppoe\npppoe-user = %s\npppoe-password = %s\n" % (USER, PASSWORD))
+    the_main_job_is_done(ground)
+    said = ground.machine.run("ip -4 addr show dev ppp0")
+    equal((GATEWAY_WAN4 in said, "mtu 1492" in said), (True, True), said)
+
+
+def a_provider_that_comes_back_is_used_again(ground):
+    before = ground.machine.run("grep -c 'local  IP address' /run/log/pppd").strip()
+    ground.provider.run("killall pppd")
+    wait_for(lambda: ground.machine.run("grep -c 'local  IP address' /run/log/pppd").strip() != before,
+             120 * ground.machine.slow, lambda: ground.machine.run("cat /run/log/pppd")[-1500:], 3)
+    the_main_job_is_done(ground)
+
+
+def run(ground, perform):
+    work = os.path.join(ground.work, "wan")
+    os.makedirs(work, exist_ok=True)
+    parts, uki, disk = (os.path.join(work, name) for name in ("parts", "provider.efi", "provider.img"))
+    ground.image.variant(work, as_provider)
+    tool("uki", parts, uki)
+    tool("disk", parts, uki, disk)
+    ground.boot(copy_disk(ground.image.disk, os.path.join(work, "wan.img")), "wan", slow=ground.options.slow)
+    ground.machine.ready(600)
+    for function in (it_is_healthy, it_takes_a_configuration, by_a_static_address):
+        if not perform(function, ground) and function is it_is_healthy:
+            return
+    with ground.beside(disk, "provider") as ground.provider:
+        ground.provider.wait("the provider is ready", 300)
+        ground.provider.prompt()
+        for function in (by_pppoe, a_provider_that_comes_back_is_used_again):
+            perform(function, ground)
