@@ -4,6 +4,7 @@
 # which has lost its addresses and only joins cables: the clients' to the image's LAN port, the
 # internet's to its WAN port.
 
+import contextlib
 import os
 import socket
 import ssl
@@ -151,8 +152,9 @@ class Ground:
                              "net.ipv6.conf.all.forwarding=0", "net.ipv6.conf.all.disable_ipv6=1")
         ip("addr flush dev br-lan", "addr flush dev wan0", "link add br-wan type bridge",
            "link set br-wan up", "link set wan0 master br-wan",
-           "tuntap add dev vmwan mode tap", "tuntap add dev vmlan mode tap",
-           "link set vmwan master br-wan up", "link set vmlan master br-lan up")
+           *("tuntap add dev %s mode tap" % name for name in ("vmwan", "vmlan", "vmisp")),
+           "link set vmwan master br-wan up", "link set vmlan master br-lan up",
+           "link set vmisp master br-wan up")
         path = os.path.join(self.lab.folder, "dhcp.conf")
         with open(path, "w", encoding="ascii") as file:
             file.write("port=0\ninterface=eth0\nbind-interfaces\nuser=root\ngroup=root\n"
@@ -169,6 +171,17 @@ class Ground:
             nets=["tap,ifname=vmwan,script=no,downscript=no", "tap,ifname=vmlan,script=no,downscript=no"],
             prefix=[*self.lab.network.prefix("gateway"), "nice", "-n", os.environ.get("NICE", "10")], **options)
         return self.machine.start()
+
+    @contextlib.contextmanager
+    def beside(self, disk, name):
+        """Another machine, on the internet's side."""
+        other = Machine(os.path.join(self.work, name), disk, first=16, memory=128,
+                        nets=["tap,ifname=vmisp,script=no,downscript=no"], slow=self.machine.slow,
+                        prefix=[*self.lab.network.prefix("gateway"), "nice", "-n", "10"])
+        try:
+            yield other.start()
+        finally:
+            other.kill()
 
     def enrol(self):
         """The CA's certificate from the enrolment page, as a device takes it."""

@@ -11,10 +11,21 @@ import sys
 from ground import FIRMWARE
 
 
-VERSIONS = {  # name: (version, sequence, what the kernel is told besides)
-    "good": ("0.1.1", 2, ""),
+def without_resolver(root):
+    """Never healthy; it would wait five minutes until it gives up."""
+    os.unlink(os.path.join(root, "usr/sbin/dnsmasq"))
+    path = os.path.join(root, "usr/lib/sekisho/trial")
+    with open(path, encoding="ascii") as file:
+        text = file.read()
+    with open(path, "w", encoding="ascii") as file:
+        file.write(re.sub("(?m)^PATIENCE=.*$", "PATIENCE=20", text))
+
+
+VERSIONS = {  # name: (version, sequence, what the kernel is told besides, what is changed in the system)
+    "good": ("0.1.1", 2, "", None),
     # There is no such first program: the kernel panics.
-    "panic": ("0.1.2", 3, "rdinit=/nothing"),
+    "panic": ("0.1.2", 3, "rdinit=/nothing", None),
+    "ill": ("0.1.3", 4, "", without_resolver),
 }
 
 
@@ -63,8 +74,8 @@ class Image:
         small = os.path.join(work, "small")
         with open(small, "wb") as file:
             file.write(os.urandom(65536))
-        for name, (version, sequence, words) in VERSIONS.items():
-            parts = self.variant(work, version=version, sequence=sequence)
+        for name, (version, sequence, words, edit) in VERSIONS.items():
+            parts = self.variant(work, edit, version=version, sequence=sequence)
             payload = os.path.join(work, name + ".efi")
             tool("uki", parts, payload, COMMAND_LINE=words)
             found[name] = os.path.join(work, name + ".bundle")

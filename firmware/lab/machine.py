@@ -19,16 +19,17 @@ class MachineError(Exception):
 
 class Machine:
     """
-    `prefix`: words before QEMU's (nice, nsenter). `nets`: QEMU's words for each port, WAN first.
+    `prefix`: words before QEMU's (nice, nsenter). `nets`: QEMU's words for each port, WAN first;
+    `first`: the last part of the first one's address on the cable.
     `firmware`: (code, variables) of OVMF; the variables are copied once and kept.
     """
 
     def __init__(self, folder, disk, nets=(), memory=256, firmware=None, prefix=(), stick=None,
-                 slow=1.0, descriptors=()):
+                 slow=1.0, descriptors=(), first=1):
         self.folder, self.disk, self.nets, self.memory = folder, disk, nets, memory
         self.firmware = firmware or (OVMF + "/OVMF_CODE_4M.fd", OVMF + "/OVMF_VARS_4M.fd")
         self.prefix, self.stick, self.slow = list(prefix), stick, slow
-        self.descriptors = descriptors
+        self.descriptors, self.first = descriptors, first
         self.variables = os.path.join(folder, "variables.fd")
         self.text = ""
         self.process = self.serial = None
@@ -55,7 +56,7 @@ class Machine:
         for number, net in enumerate(self.nets):
             words += ["-netdev", net + ",id=net%d" % number, "-device",
                       "virtio-net-pci,netdev=net%d,romfile=,mac=52:54:00:00:00:%02x,addr=%#x" % (
-                          number, number + 1, 0x10 + number)]
+                          number, number + self.first, 0x10 + number)]
         return words
 
     def _socket_path(self):
@@ -130,6 +131,10 @@ class Machine:
         """From the menu to the command line, whose prompt is then a sign of ours."""
         self.send("0\n")
         time.sleep(0.5)
+        self.prompt()
+
+    def prompt(self):
+        """A shell is there: its prompt becomes a sign of ours."""
         self.send("PS1=; PS2=; stty -echo; echo shell-''ready\n")
         self.wait("shell-ready\n", 30)
         self._count = 0

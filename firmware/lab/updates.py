@@ -64,15 +64,42 @@ def a_version_that_panics_is_left_again(ground):
     check(status == 1, said)
 
 
+def a_version_that_is_unhealthy_is_left_again(ground):
+    """It starts, and would serve, but has no resolver: three tries, then the one before is back."""
+    machine = ground.machine
+    before = identity(machine)
+    machine.run("mount -o ro $(findfs LABEL=STICK) /media; sekisho update /media/ill.bundle", 300)
+    machine.run("umount /media; sync")
+    ground.frames.clear()
+    hammer = Hammer(ground)
+    machine.send("reboot\n")
+    for _ in range(3):
+        machine.wait(r"Sekisho 0\.1\.3 ", 400)
+    machine.wait(r"Sekisho 0\.1\.1 ", 400)
+    machine.ready(600)
+    hammer.stop()
+    found = leaks(ground)
+    check(not found, "%d frames got out: %r" % (len(found), found[:3]))
+    equal(identity(machine), before, "CA and configuration")
+    wait_for(lambda: sum("0.1.3 is not healthy: the resolver" in line for line in ground.collector.lines) == 3,
+             120 * machine.slow, lambda: "the events: %r" % [
+                 line for line in ground.collector.lines if "update:" in line])
+
+
 def a_factory_reset_makes_everything_anew(ground):
     machine = ground.machine
     before = identity(machine)
+    ground.frames.clear()
+    hammer = Hammer(ground)
     machine.send("exit\n")
     machine.menu(60)
     machine.send("8\n")
     machine.wait("Type yes: ", 30)
     machine.send("yes\n")
     machine.ready(900)
+    hammer.stop()
+    found = leaks(ground)
+    check(not found, "%d frames got out: %r" % (len(found), found[:3]))
     after = identity(machine)
     for line in after:
         check("=" not in line and "/data/state/ca" not in line or line not in before, "it stayed", line)
@@ -89,6 +116,6 @@ def run(ground, perform):
     ground.machine.ready(600)
     for function in (it_is_healthy, it_takes_a_configuration, bad_updates_are_refused,
                      a_good_update_is_installed_and_blessed, a_version_that_panics_is_left_again,
-                     a_factory_reset_makes_everything_anew):
+                     a_version_that_is_unhealthy_is_left_again, a_factory_reset_makes_everything_anew):
         if not perform(function, ground) and function is it_is_healthy:
             return
