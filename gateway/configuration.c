@@ -153,7 +153,9 @@ static void apply_options(struct reader *reader, enum section section, cfg_t *cf
         struct values values = {.count = given ? cfg_opt_size(given) : 0};
         if (values.count) {
             values.given = true;
-            values.file = reader_file_name(reader, cfg->filename);
+            /* libconfuse knows of the whole only the file that came last */
+            values.file = section == SECTION_ROOT ? reader->sources[0].path
+                                                  : reader_file_name(reader, cfg->filename);
             values.list = memory_allocate(values.count, sizeof(*values.list));
             for (size_t j = 0; j < values.count; j++)
                 values.list[j] = cfg_opt_getnptr(given, (unsigned)j);
@@ -323,6 +325,7 @@ static void take_sections(struct reader *reader)
                   {SECTION_PERMIT, take_permit},   {SECTION_SERVICE, take_service}};
     cfg_t *cfg = reader->cfg;
 
+    apply_options(reader, SECTION_ROOT, cfg, reader->configuration);
     for (size_t i = 1; i < SECTION_COUNT; i++)
         if (section_rows[i].parent == SECTION_ROOT && !section_rows[i].title)
             apply_options(

@@ -12,6 +12,9 @@
 #include "filters/policy.h"
 #include "gateway/http1.h"
 
+/* The newest form of a configuration that is read: a greater `schema` is an error. */
+#define CONFIGURATION_SCHEMA 1
+
 struct listener_options {
     bool transparent; /* else an explicit proxy, or the portal */
     bool portal;
@@ -80,6 +83,7 @@ struct configuration {
     size_t lan_count;
     bool manage_rules;   /* program nftables and policy routing (default: true) */
     bool remove_on_stop; /* take them away on a clean stop (default: false, fail closed) */
+    uint32_t schema;
     uint32_t mark;       /* fwmark of intercepted packets */
     uint32_t route_table;
     struct sockaddr_storage *resolvers; /* default: those of /etc/resolv.conf */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "filters/memory.h"
+#include "gateway/configuration_parse.h"
 
 #define WORD_SIZE  4096 /* a value, with its NUL */
 #define STACK_SIZE 8    /* sections within sections; the tables know two levels */
@@ -296,6 +297,18 @@ static void write_option(struct scanner *s, const char *name)
     write_plain(s, "=");
 }
 
+/* What a newer version has written is not looked at: its words would only seem to be mistakes. */
+static bool check_schema(struct scanner *s)
+{
+    int64_t schema;
+
+    if (!parse_number(s->word, &schema) || schema <= CONFIGURATION_SCHEMA)
+        return true;
+    reader_error(s->reader, here(s), "schema = %s: made for a newer version, this one knows %d",
+                 s->word, CONFIGURATION_SCHEMA);
+    return false;
+}
+
 static bool scan_option(struct scanner *s, const char *name, unsigned line)
 {
     struct frame *frame = &s->stack[s->depth];
@@ -303,7 +316,11 @@ static bool scan_option(struct scanner *s, const char *name, unsigned line)
     const struct option_row *option = option_find(frame->section, name);
     bool keep = option != NULL;
 
-    if (keep && frame->seen[option - option_rows]) {
+    if (keep && s->depth == 0 && s->source != s->reader->sources) {
+        reader_error(s->reader, rule, "%s stands in %s alone, not in what it includes", name,
+                     s->reader->configuration->path);
+        keep = false;
+    } else if (keep && frame->seen[option - option_rows]) {
         reader_error(s->reader, rule, "%s is given twice: first in line %u", name,
                      frame->seen[option - option_rows]);
         keep = false;
@@ -318,7 +335,7 @@ static bool scan_option(struct scanner *s, const char *name, unsigned line)
             write_option(s, name);
             write_string(s, s->word);
         }
-        return true;
+        return !keep || s->depth > 0 || check_schema(s);
     }
     if (!is_mark(s, '{'))
         return expected(s, "a value or a list in { }");

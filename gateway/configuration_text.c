@@ -61,12 +61,15 @@ static bool is_said(const struct option_row *option)
 /* `comment` is "# " where the section is only an example. */
 static void write_options(struct evbuffer *out, enum section section, const char *comment)
 {
+    const char *margin = section == SECTION_ROOT ? "# " : "    # ";
+
     for (size_t i = 0; i < OPTION_ROW_COUNT; i++) {
         const struct option_row *option = &option_rows[i];
         if (option->section != section)
             continue;
-        write_wrapped(out, "    # ", option->help);
-        evbuffer_add_printf(out, "    %s%s = ", is_said(option) ? comment : "# ", option->name);
+        write_wrapped(out, margin, option->help);
+        evbuffer_add_printf(out, "%.*s%s%s = ", (int)strlen(margin) - 2, margin,
+                            is_said(option) ? comment : "# ", option->name);
         write_initial(out, option);
         if (option->words)
             evbuffer_add_printf(out, "    # %s", option->words);
@@ -76,13 +79,14 @@ static void write_options(struct evbuffer *out, enum section section, const char
 
 void configuration_write_defaults(struct evbuffer *out)
 {
+    write_options(out, SECTION_ROOT, "");
     for (size_t i = 1; i < SECTION_COUNT; i++) {
         const struct section_row *row = &section_rows[i];
         /* a listener there must be: this one needs nothing of the network */
         bool written = !row->title || i == SECTION_LISTEN;
         const char *comment = written ? "" : "# ";
 
-        evbuffer_add_printf(out, "%s", i > 1 ? "\n" : "");
+        evbuffer_add_printf(out, "\n");
         write_wrapped(out, "# ", row->help);
         evbuffer_add_printf(out, "%s%s", comment, row->name);
         if (row->title)
@@ -148,11 +152,13 @@ static void write_item(struct evbuffer *out, const struct option_row *option)
 
 void configuration_write_manual(struct evbuffer *out)
 {
-    for (size_t i = 1; i < SECTION_COUNT; i++) {
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
         const struct section_row *row = &section_rows[i];
-        evbuffer_add_printf(out, ".Ss %s%s%s%s\n", row->name, row->title ? " \\(dq" : "",
-                            row->title ? row->title : "", row->title ? "\\(dq" : "");
-        write_roff(out, row->help);
+        evbuffer_add_printf(out, ".Ss %s%s%s%s\n", i == SECTION_ROOT ? "Of the whole" : row->name,
+                            row->title ? " \\(dq" : "", row->title ? row->title : "",
+                            row->title ? "\\(dq" : "");
+        if (i != SECTION_ROOT)
+            write_roff(out, row->help);
         evbuffer_add_printf(out, ".Bl -tag -width Ds\n");
         for (size_t j = 0; j < OPTION_ROW_COUNT; j++)
             if (option_rows[j].section == i)

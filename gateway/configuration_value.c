@@ -47,12 +47,18 @@ static void *append(const struct element *e)
     return added;
 }
 
+/* Between a section's name and the option's. */
+static const char *dot_of(const struct option_row *option)
+{
+    return option->section == SECTION_ROOT ? "" : ".";
+}
+
 static void complain(const struct element *e, const char *detail)
 {
     const struct option_row *option = e->option;
 
-    reader_error(e->reader, e->rule, "%s.%s: expected %s, found \"%s\"%s%s",
-                 section_rows[option->section].name, option->name,
+    reader_error(e->reader, e->rule, "%s%s%s: expected %s, found \"%s\"%s%s",
+                 section_rows[option->section].name, dot_of(option), option->name,
                  option_types[option->type].expected, e->text, detail ? ": " : "",
                  detail ? detail : "");
 }
@@ -119,8 +125,8 @@ static void apply_number(const struct element *e)
     } else if (value < option->least || value > option->greatest) {
         format_bound(option, option->least, least, sizeof(least));
         format_bound(option, option->greatest, greatest, sizeof(greatest));
-        reader_error(e->reader, e->rule, "%s.%s: expected %s from %s to %s, found \"%s\"",
-                     section_rows[option->section].name, option->name,
+        reader_error(e->reader, e->rule, "%s%s%s: expected %s from %s to %s, found \"%s\"",
+                     section_rows[option->section].name, dot_of(option), option->name,
                      option_types[option->type].expected, least, greatest, e->text);
     } else {
         store_integer(e, value);
@@ -134,9 +140,9 @@ static void apply_choice(const struct element *e)
     if (parse_choice(e->option->words, e->text, &value))
         store_integer(e, value);
     else
-        reader_error(e->reader, e->rule, "%s.%s: expected one of %s, found \"%s\"",
-                     section_rows[e->option->section].name, e->option->name, e->option->words,
-                     e->text);
+        reader_error(e->reader, e->rule, "%s%s%s: expected one of %s, found \"%s\"",
+                     section_rows[e->option->section].name, dot_of(e->option), e->option->name,
+                     e->option->words, e->text);
 }
 
 static void store_string(const struct element *e, char *text)

@@ -130,6 +130,9 @@ enum option_type {
  * entries), words of a CHOICE in the order of its enum, where, help)
  */
 #define OPTIONS(X)                                                                                 \
+    X(ROOT, "schema", NUMBER, "1", 1, UINT32_MAX, NULL, CONFIGURATION(schema),                     \
+      "The form of the configuration, of sekisho.conf and all that it includes. What a version "   \
+      "does not know yet is an error.")                                                            \
     X(NETWORK, "lan", INTERFACES, NULL, 0, 0, NULL, ARRAY(configuration, lan, lan_count),          \
       "The interfaces on which the clinic's devices are.")                                         \
     X(NETWORK, "manage-rules", BOOLEAN, "true", 0, 0, NULL, CONFIGURATION(manage_rules),           \

@@ -7,6 +7,12 @@ static const char *const mistakes[][2] = {
     /* words */
     {"network { lann = {\"a\"} }",
      "1: error: unknown option \"lann\" in network, did you mean \"lan\"?"},
+    {"\n schema = 2", "2: error: schema = 2: made for a newer version, this one knows 1"},
+    {"schema = 0", "1: error: schema: expected a whole number from 1 to 4294967295, found \"0\""},
+    {"schema = new", "1: error: schema: expected a whole number, found \"new\""},
+    {"schema = 1\nschema = 1", "2: error: schema is given twice: first in line 1"},
+    {"schema { }", "1: error: schema is an option: expected '='"},
+    {"shema = 1", "1: error: unknown option \"shema\", did you mean \"schema\"?"},
     {"polcy { }", "1: error: unknown section \"polcy\", did you mean \"policy\"?"},
     {"policy { quux = 3 }", "1: error: unknown option \"quux\" in policy\n"},
     {"mode = enforce", "1: error: unknown option \"mode\""},

@@ -337,6 +337,13 @@ static void test_included_files(void **state)
     char name[32], text[64];
 
     (void)state;
+    write_text("more.conf", "schema = 1\n");
+    assert_null(attempt("schema = 1 include(\"more.conf\")"));
+    assert_non_null(strstr(reports, "/more.conf:1: error: schema stands in "));
+    /* of a newer form nothing else is told */
+    assert_null(attempt("schema = 99999999999\nnew-thing { x = y }"));
+    check_report("newer", "1: error: schema = 99999999999: made for a newer version");
+    assert_null(strstr(reports, "new-thing"));
     /* the two things that libconfuse takes, in an included file */
     write_text("more.conf", "log {\n allowed = true\n");
     assert_null(attempt("include(\"more.conf\")"));

@@ -53,7 +53,8 @@ static void test_written_defaults(void **state)
     (void)state;
     for (size_t i = 0; i < OPTION_ROW_COUNT; i++) {
         char name[64];
-        snprintf(name, sizeof(name), " %s = ", option_rows[i].name);
+        snprintf(name, sizeof(name), "%s%s = ", option_rows[i].section == SECTION_ROOT ? "\n" : " ",
+                 option_rows[i].name);
         assert_non_null(strstr(text, name));
     }
     drop_line(text, "    pages = ");
