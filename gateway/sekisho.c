@@ -52,6 +52,10 @@ static enum sekisho_exit help(const struct sekisho *sekisho);
       BIT(CONFIGURATION) | BIT(JSON) | BIT(CLINIC) | BIT(ROOT_KEY) | BIT(PASSPHRASE) | BIT(NEXT) | \
           BIT(OLD) | BIT(DER) | BIT(ACTIVATE) | BIT(ISSUING) | BIT(OUTPUT),                        \
       sekisho_ca, "make the clinic's CA, show it, write its certificate, change it for another")   \
+    X("seal", "FILE SEALED [--passphrase-file FILE]", 2, 2, BIT(PASSPHRASE), sekisho_seal,         \
+      "write a copy of a file that only its passphrase opens")                                     \
+    X("unseal", "SEALED FILE [--passphrase-file FILE]", 2, 2, BIT(PASSPHRASE), sekisho_unseal,     \
+      "open it again")                                                                             \
     X("update", "[FILE|URL]", 0, 1, BIT(JSON), sekisho_update,                                     \
       "of the appliance: verify and install a new version, from a file or from the web server "    \
       "that the URL or network.conf names")                                                        \

@@ -36,7 +36,7 @@ enum sekisho_exit {
     X(END, 'e', "end", true, "the id of the release to end")                                       \
     X(CLINIC, 'C', "clinic", true, "the clinic's name, for the certificate")                       \
     X(ROOT_KEY, 'R', "root-key", true, "the file of the root's key, encrypted")                    \
-    X(PASSPHRASE, 'P', "passphrase-file", true, "the file whose first line is its passphrase")     \
+    X(PASSPHRASE, 'P', "passphrase-file", true, "the file whose first line is the passphrase")     \
     X(NEXT, 'x', "next", false, "the CA that is prepared")                                         \
     X(OLD, 'O', "old", false, "the CA before the present one")                                     \
     X(DER, 'D', "der", false, "DER in place of PEM")                                               \
@@ -100,6 +100,8 @@ enum sekisho_exit sekisho_check(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_config(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_dns_config(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_ca(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_seal(const struct sekisho *sekisho);
+enum sekisho_exit sekisho_unseal(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_update(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_status(const struct sekisho *sekisho);
 enum sekisho_exit sekisho_flows(const struct sekisho *sekisho);

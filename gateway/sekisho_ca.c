@@ -21,11 +21,7 @@
 #include "gateway/control.h"
 #include "gateway/digest.h"
 #include "gateway/sekisho_output.h"
-
-struct passphrase {
-    char text[AUTHORITY_PHRASE_MOST + 1];
-    size_t size;
-};
+#include "gateway/sekisho_passphrase.h"
 
 /* --- one certificate --- */
 
@@ -244,52 +240,6 @@ static enum sekisho_exit ca_export(const struct sekisho *sekisho,
     return result;
 }
 
-/* --- the passphrase of the root's key --- */
-
-/* The first line of a file that is closed to others. */
-static bool read_passphrase(const char *path, struct passphrase *passphrase)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat facts;
-    ssize_t got = -1;
-
-    if (fd >= 0 && fstat(fd, &facts) == 0 && (facts.st_mode & (S_IRWXG | S_IRWXO)))
-        fprintf(stderr, "sekisho: %s: others than its owner can read it (chmod 600)\n", path);
-    else if (fd < 0 || (got = read(fd, passphrase->text, sizeof(passphrase->text))) < 0)
-        fprintf(stderr, "sekisho: %s: %s\n", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    if (got < 0)
-        return false;
-    passphrase->size = span_index((struct span){passphrase->text, (size_t)got}, '\n');
-    if (passphrase->size > 0 && passphrase->text[passphrase->size - 1] == '\r')
-        passphrase->size--;
-    return true;
-}
-
-/* Never from the command line, which others can see. Asked for twice when it is a new one. */
-static bool get_passphrase(const struct sekisho *sekisho, bool is_new,
-                           struct passphrase *passphrase)
-{
-    const char *path = sekisho->values[OPTION_PASSPHRASE];
-
-    if (path != NULL)
-        return read_passphrase(path, passphrase);
-    if (!isatty(STDIN_FILENO)) {
-        fprintf(stderr, "sekisho: the passphrase is asked for on a terminal: there is none, and no "
-                        "--passphrase-file\n");
-        return false;
-    }
-    if (EVP_read_pw_string_min(passphrase->text, is_new ? AUTHORITY_PHRASE_LEAST : 0,
-                               (int)sizeof(passphrase->text),
-                               "Passphrase of the root's key: ", is_new) != 0) {
-        fprintf(stderr, "sekisho: no passphrase\n");
-        return false;
-    }
-    passphrase->size = strlen(passphrase->text);
-    return true;
-}
-
 /* --- making --- */
 
 static const char **list_names(const struct hostset *never, size_t *count)
@@ -318,7 +268,8 @@ static bool make(const struct sekisho *sekisho, const struct configuration *conf
     const char **names = list_names(configuration->policy.never, &order.excluded_count);
     char error[512] = "";
     bool done = order.root_key_path == NULL ||
-                get_passphrase(sekisho, function != authority_prepare_issuing, &passphrase);
+                sekisho_get_passphrase(sekisho, "Passphrase of the root's key: ",
+                                       function != authority_prepare_issuing, &passphrase);
 
     order.excluded = names;
     order.passphrase = (struct span){passphrase.text, passphrase.size};

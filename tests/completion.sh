@@ -50,6 +50,8 @@ same "a file to install" "$source/README" "$(offered update "$source/READM")"
 for command in $table; do
     for option in $(offered "$command" --); do
         said=$("$program" -c /nonexistent "$command" "$option" x 2>&1 </dev/null)
+        [[ $said != *"takes no --configuration"* ]] ||
+            said=$("$program" "$command" "$option" x 2>&1 </dev/null)
         case $said in
         *unrecognized* | *"takes no"*) wrong "$command $option is offered, and refused: $said" ;;
         esac
