@@ -169,7 +169,8 @@ class Ground:
         self.machine = Machine(
             os.path.join(self.work, name), disk,
             nets=["tap,ifname=vmwan,script=no,downscript=no", "tap,ifname=vmlan,script=no,downscript=no"],
-            prefix=[*self.lab.network.prefix("gateway"), "nice", "-n", os.environ.get("NICE", "10")], **options)
+            prefix=[*self.lab.network.prefix("gateway"), "nice", "-n", os.environ.get("NICE", "10")],
+            kind=self.image.machine, **options)
         return self.machine.start()
 
     @contextlib.contextmanager

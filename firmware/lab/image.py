@@ -37,6 +37,8 @@ class Image:
         self.keys = os.path.join(folder, "keys")
         self.parts = os.path.join(folder, "parts")
         self.disk = os.path.join(folder, "sekisho.img")
+        with open(os.path.join(self.parts, "release"), encoding="ascii") as file:
+            self.machine = re.search("(?m)^device=sekisho-(.*)$", file.read()).group(1)
 
     def variant(self, work, edit=None, **changes):
         """Parts whose release says something else; edit(root) may change the files of its system."""
@@ -83,7 +85,7 @@ class Image:
         for name, signer, changes in (
                 ("foreign", "stranger", {"sequence": 9, "version": "9"}),
                 ("older", "development", {"sequence": 1, "version": "0.0.9"}),
-                ("device", "development", {"sequence": 9, "version": "9", "device": "sekisho-aarch64"}),
+                ("device", "development", {"sequence": 9, "version": "9", "device": "sekisho-riscv64"}),
                 ("cut", "development", {"sequence": 9, "version": "9"})):
             found[name] = os.path.join(work, name + ".bundle")
             self._bundle(self.variant(work, **changes), small, found[name], signer)
@@ -112,7 +114,8 @@ def prepare(options, work):
     keys = os.path.join(folder, "keys")
     for name in ("development", "stranger"):
         tool("keys", keys, name)
-    done = subprocess.run(["sh", os.path.join(FIRMWARE, "build"), "--output", folder, "--version", "0.1.0",
+    done = subprocess.run(["sh", os.path.join(FIRMWARE, "build"), "--output", folder, "--architecture",
+                           options.architecture, "--version", "0.1.0",
                            "--update-ca", os.path.join(keys, "development-ca.pem")], check=False)
     if done.returncode != 0:
         print("not ok build: firmware/build ended with %d" % done.returncode)

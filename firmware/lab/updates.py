@@ -111,7 +111,7 @@ def run(ground, perform):
     bundles = ground.image.bundles(os.path.join(ground.work, "bundles"))
     disk = copy_disk(ground.image.disk, os.path.join(ground.work, "updates.img"))
     usb = stick(os.path.join(ground.work, "stick.img"),
-                {name + ".bundle": path for name, path in bundles.items()}, 160)
+                {name + ".bundle": path for name, path in bundles.items()}, 256)
     ground.boot(disk, "updates", slow=ground.options.slow, stick=usb)
     ground.machine.ready(600)
     for function in (it_is_healthy, it_takes_a_configuration, bad_updates_are_refused,
