@@ -234,9 +234,10 @@ static int verify(const struct update_place *place, int fd, struct running *runn
 
 /* --- what is on the ESP --- */
 
-/* What follows the version in the name of one of its files: "" in sekisho_VERSION.efi, or with
- * tries
- * "+2-1" in sekisho_VERSION+2-1.efi. NULL for a file of something else. */
+/*
+ * What follows the version in the name of one of its files: "" in sekisho_VERSION.efi, or with tries
+ * "+2-1" in sekisho_VERSION+2-1.efi. NULL for a file of something else.
+ */
 static const char *tries_of(const char *name, const char *version)
 {
     size_t size = strlen(version);

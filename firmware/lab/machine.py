@@ -26,17 +26,18 @@ class MachineError(Exception):
 class Machine:
     """
     `prefix`: words before QEMU's (nice, nsenter). `nets`: QEMU's words for each port, WAN first;
-    `first`: the last part of the first one's address on the cable.
-    `firmware`: (code, variables) of UEFI; the variables are copied once and kept.
+    `first`: the last part of the first one's address on the cable. `direct`: words that give the
+    kernel to QEMU, in the place of UEFI. `firmware`: (code, variables) of UEFI; the variables are
+    copied once and kept.
     """
 
     def __init__(self, folder, disk, nets=(), memory=256, firmware=None, prefix=(), stick=None,
-                 slow=1.0, descriptors=(), first=1, kind="x86_64"):
+                 slow=1.0, descriptors=(), first=1, kind="x86_64", direct=()):
         self.program, self.board, self.firmware = KINDS[kind]
         self.folder, self.disk, self.nets, self.memory = folder, disk, nets, memory
         self.firmware = firmware or self.firmware
         self.prefix, self.stick, self.slow = list(prefix), stick, slow
-        self.descriptors, self.first = descriptors, first
+        self.descriptors, self.first, self.direct = descriptors, first, list(direct)
         self.variables = os.path.join(folder, "variables.fd")
         self.text = ""
         self.process = self.serial = None
@@ -50,8 +51,9 @@ class Machine:
             *self.program, "-accel", "tcg", "-machine", self.board + (
                 ",smm=on" if self.board == "q35" and "secboot" in self.firmware[0] else ""),
             "-smp", "1", "-m", str(self.memory), "-nodefaults", "-display", "none",
-            "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + self.firmware[0],
-            "-drive", "if=pflash,format=raw,unit=1,file=" + self.variables,
+            *(self.direct or [
+                "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + self.firmware[0],
+                "-drive", "if=pflash,format=raw,unit=1,file=" + self.variables]),
             "-drive", "if=none,id=disk,format=raw,cache=writeback,discard=unmap,detect-zeroes=unmap,file=" + self.disk,
             "-device", "virtio-blk-pci,drive=disk,bootindex=1",
             "-device", "virtio-rng-pci", "-device", "i6300esb", "-watchdog-action", "reset",
