@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "gateway/sekisho_reply.h"
 
@@ -359,5 +360,6 @@ static void show_reload(const json_t *reply)
 
 enum sekisho_exit sekisho_reload(const struct sekisho *sekisho)
 {
+    sync(); /* what counts from now on is there after a power cut too */
     return sekisho_ask_and_show(sekisho, json_pack("{s:s}", "command", "reload"), show_reload);
 }
