@@ -56,7 +56,9 @@ bool appliance_mount_esp(unsigned long flags, char *error, size_t size)
         return false;
     }
     hold_signals(SIG_BLOCK);
-    if (mount(device, ESP, "vfat", MS_NOSUID | MS_NODEV | MS_NOEXEC | flags, "umask=077") == 0)
+    /* MS_DIRSYNC: a rename is first the new name, then its content, then the old one's end. */
+    flags |= MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_DIRSYNC;
+    if (mount(device, ESP, "vfat", flags, "umask=077") == 0)
         return true;
     snprintf(error, size, "%s cannot be mounted: %s%s", device, strerror(errno),
              errno == EBUSY ? " (another update is under way)" : "");

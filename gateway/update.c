@@ -20,8 +20,11 @@
 
 #define VERSIONS "EFI/Linux"
 #define PREFIX   "sekisho_"
-#define PART     "sekisho.part" /* no name that the loader looks for */
-#define PIECE    65536          /* bytes read at a time */
+#define PROGRAM  ".efi"  /* what the loader lists */
+#define PART     ".part" /* what is being written */
+#define OLD      ".old"  /* what is being removed */
+#define NAME     (sizeof(PREFIX) + BUNDLE_TEXT + 16)
+#define PIECE    65536 /* bytes read at a time */
 #define LINE     128
 
 struct running {
@@ -234,9 +237,16 @@ static int verify(const struct update_place *place, int fd, struct running *runn
 
 /* --- what is on the ESP --- */
 
+static bool ends_in(const char *name, const char *end)
+{
+    size_t size = strlen(name), tail = strlen(end);
+
+    return size >= tail && strcmp(name + size - tail, end) == 0;
+}
+
 /*
- * What follows the version in the name of one of its files: "" in sekisho_VERSION.efi, or with tries
- * "+2-1" in sekisho_VERSION+2-1.efi. NULL for a file of something else.
+ * What follows the version in the name of one of its files: ".efi" in sekisho_VERSION.efi, or with
+ * tries "+2-1.efi" in sekisho_VERSION+2-1.efi. NULL for a file of something else.
  */
 static const char *tries_of(const char *name, const char *version)
 {
@@ -247,9 +257,7 @@ static const char *tries_of(const char *name, const char *version)
         strncmp(name + strlen(PREFIX), version, size) != 0)
         return NULL;
     tries = name + strlen(PREFIX) + size;
-    if (strcmp(tries, ".efi") == 0)
-        return "";
-    return *tries == '+' ? tries : NULL;
+    return strcmp(tries, PROGRAM) == 0 || (*tries == '+' && ends_in(tries, PROGRAM)) ? tries : NULL;
 }
 
 static bool is_of(const char *name, const char *version)
@@ -311,9 +319,21 @@ enum update_standing update_look(const struct update_place *place, int fd,
 
 /* --- installing --- */
 
+static void set_aside(int folder, const char *name)
+{
+    char other[PATH_MAX];
+
+    snprintf(other, sizeof(other), "%.*s" OLD, (int)(strlen(name) - strlen(PROGRAM)), name);
+    renameat(folder, name, folder, other);
+}
+
 /*
  * Removes what is not of the version that runs; while that one is on trial itself, those that have
  * proved themselves stay, for it may still fail. False when it is not there: then nothing.
+ *
+ * A disk that loses its power may have freed a file's place and kept its name. So a name that the
+ * loader lists goes first, and what had it when that is on the disk. Only fsync() has a disk write
+ * what it still holds: for FAT, sync() does not.
  */
 static bool make_room(int folder, const char *version)
 {
@@ -330,17 +350,24 @@ static bool make_room(int folder, const char *version)
     }
     rewinddir(list);
     while (there && (entry = readdir(list)) != NULL)
-        if (strncmp(entry->d_name, "sekisho", 7) == 0 && !is_of(entry->d_name, version) &&
-            (proved || strchr(entry->d_name, '+') != NULL || strcmp(entry->d_name, PART) == 0))
+        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
+            ends_in(entry->d_name, PROGRAM) && !is_of(entry->d_name, version) &&
+            (proved || strchr(entry->d_name, '+') != NULL))
+            set_aside(folder, entry->d_name);
+    fsync(folder);
+    rewinddir(list);
+    while (there && (entry = readdir(list)) != NULL)
+        if (ends_in(entry->d_name, PART) || ends_in(entry->d_name, OLD))
             unlinkat(folder, entry->d_name, 0);
+    fsync(folder);
     closedir(list);
     return there;
 }
 
 /* Read from the disk, not from memory. */
-static bool read_back(int folder, const struct bundle_manifest *manifest)
+static bool read_back(int folder, const char *name, const struct bundle_manifest *manifest)
 {
-    int fd = openat(folder, PART, O_RDONLY | O_CLOEXEC);
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
     bool right = fd >= 0 && posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0 &&
                  pass_on(fd, -1, manifest->size, manifest->digest);
 
@@ -351,20 +378,20 @@ static bool read_back(int folder, const struct bundle_manifest *manifest)
 
 static bool put(int in, int folder, const struct bundle_manifest *manifest)
 {
-    char name[sizeof(PREFIX) + BUNDLE_TEXT + 16];
-    int out = openat(folder, PART, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    char part[NAME], name[NAME];
+    snprintf(part, sizeof(part), PREFIX "%s" PART, manifest->version);
+    int out = openat(folder, part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     bool written = out >= 0 && pass_on(in, out, manifest->size, manifest->digest);
 
     written = written && fsync(out) == 0;
     if (out >= 0 && close(out) != 0)
         written = false;
-    snprintf(name, sizeof(name), PREFIX "%s+%d.efi", manifest->version, UPDATE_TRIES);
-    if (written && read_back(folder, manifest) && renameat(folder, PART, folder, name) == 0) {
-        sync();
+    snprintf(name, sizeof(name), PREFIX "%s+%d" PROGRAM, manifest->version, UPDATE_TRIES);
+    if (written && read_back(folder, part, manifest) && renameat(folder, part, folder, name) == 0 &&
+        fsync(folder) == 0)
         return true;
-    }
     int reason = errno;
-    unlinkat(folder, PART, 0);
+    unlinkat(folder, part, 0);
     errno = reason;
     return false;
 }

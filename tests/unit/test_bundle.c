@@ -343,8 +343,10 @@ static void test_installs(void **state)
     write_text(path, "the one before");
     path_of(place, "sekisho_1.1.5+0-3.efi", path, sizeof(path));
     write_text(path, "one that failed");
-    path_of(place, "sekisho.part", path, sizeof(path));
+    path_of(place, "sekisho_1.1.7.part", path, sizeof(path));
     write_text(path, "cut off");
+    path_of(place, "sekisho_0.9.0.old", path, sizeof(path));
+    write_text(path, "what the last update did not come to remove");
     path_of(place, "other.efi", path, sizeof(path));
     write_text(path, "somebody else's");
     make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
@@ -369,7 +371,7 @@ static void test_installs_beside_a_trial(void **state)
     write_text(path, "the one before");
     path_of(place, "sekisho_1.0.5+0-3.efi", path, sizeof(path));
     write_text(path, "one that failed");
-    path_of(place, "sekisho.part", path, sizeof(path));
+    path_of(place, "sekisho_1.2.0.part", path, sizeof(path));
     write_text(path, "cut off");
     make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
     assert_int_equal(install(place, error, sizeof(error)), 0);
