@@ -7,7 +7,8 @@
 #   --sanitize   also the unit tests and the whole lab under ASan, UBSan and LeakSanitizer
 #   --package    also the Debian package on a clean system, the OpenWrt recipe and the release's
 #                archive; as root (or with PACKAGE=true)
-#   --firmware   also the image, built and booted in QEMU (or with FIRMWARE=true)
+#   --firmware   also the images, built and booted in QEMU (or with FIRMWARE=true); of arm64 the main
+#                job alone
 #   --limbo      also the cases of x509-limbo in that file (see tests/limbo.sh)
 #   --only       of the lab only the cases whose names match
 #
@@ -237,6 +238,8 @@ fi
 if [ "$firmware" = true ]; then
     need sh "$top/tests/install.sh" "$top/firmware/packages-image"
     counted "the image" /usr/bin/python3 -u "$top/firmware/test"
+    counted "the image of arm64: the main job" /usr/bin/python3 -u "$top/firmware/test" \
+        --architecture arm64 --only main_job
 fi
 say "done"
 finish
