@@ -132,7 +132,7 @@ static int install_configured(struct attempt *attempt)
     if (url[0] != '\0')
         return install_url(attempt, url);
     snprintf(attempt->text, sizeof(attempt->text),
-             "no URL is configured: `update` in network.conf, which counts from the next start on");
+             "no URL is configured: `update` in network.conf");
     return -1;
 }
 

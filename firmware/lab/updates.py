@@ -5,11 +5,14 @@
 
 import os
 import re
+import shutil
 
 from case import check, equal
 from ground import copy_disk, stick
 from processes import wait_for
-from steps import Hammer, identity, it_is_healthy, it_takes_a_configuration, leaks
+from steps import Hammer, identity, it_is_healthy, it_takes_a_configuration, leaks, put
+
+SITE = "files.example.net"  # the lab's nginx
 
 
 def bad_updates_are_refused(ground):
@@ -28,15 +31,64 @@ def bad_updates_are_refused(ground):
           "the events: %r" % [line for line in ground.collector.lines if "update:" in line])
 
 
-def a_good_update_is_installed_and_blessed(ground):
+def url(name):
+    return "https://%s/%s.bundle" % (SITE, name)
+
+
+def told(ground, text, seconds=120):
+    """The collector has got a line with this."""
+    wait_for(lambda: any(text in line for line in ground.collector.lines), seconds * ground.machine.slow,
+             lambda: ground.machine.run("cat /run/log/update; tail -n 20 /run/log/messages", check=False)[1], 2)
+
+
+def an_update_by_url_is_looked_at(ground):
+    """Whom it is fetched from, and what is wrong with it or not newer."""
     machine = ground.machine
+    status, said = machine.run("umount /media; sekisho update", check=False)
+    check(status == 1 and "no URL is configured" in said, said)
+    status, said = machine.run("sekisho update " + url("older"), check=False)
+    check(status == 1 and "not by a CA that is trusted here" in said, said)
+    put(machine, "/data/etc/update-ca.pem", ground.files["trust.pem"])
+    for name, wanted, words in (("foreign", 1, "signature"), ("device", 1, "another kind of device"),
+                                ("cut", 1, "cut off"), ("nothing", 1, "no update"),
+                                ("missing", 1, "does not have it"), ("older", 4, "Nothing newer")):
+        status, said = machine.run("sekisho update " + url(name), 300, check=False)
+        check(status == wanted and words in said, name, status, said)
+    told(ground, "update: nothing newer: version 0.0.9 is offered, and 0.1.0 runs")
+
+
+def asks_soon(ground, restart):
+    """Has the machine ask for the good one within two minutes, by itself."""
+    at = ground.machine.run("date -d @$(($(date +%s) + 90)) +%H:%M").split()[-1]
+    put(ground.machine, "/data/etc/network.conf", ground.files["network.conf"] + (
+        "update = %s\nupdate-at = %s\nupdate-restart = %s\n" % (url("good"), at, restart)).encode())
+
+
+def an_update_by_url_waits(ground):
+    """The machine asks at its time, installs what is newer, and tells whoever looks."""
+    machine = ground.machine
+    asks_soon(ground, "no")
+    told(ground, "update: version 0.1.1 waits for the next start", 300)
+    check("sekisho_0.1.1+3.efi" in machine.run("mount -o ro $(cat /run/esp) /efi; ls /efi/EFI/Linux; umount /efi"))
+    machine.send("exit\n")
+    machine.wait("VERSION 0.1.1 WAITS FOR A START", 60)
+    machine.menu(60)
+    machine.send("5\n")
+    machine.wait(re.escape("web (%s) or stick [web]: " % url("good")), 30)
+    machine.send("\n")
+    machine.wait("Nothing newer: version 0.1.1 is offered, and 0.1.1 waits for the next start", 120)
+    machine.menu(60)
+    machine.shell()
+
+
+def an_update_by_url_is_started_and_blessed(ground):
+    """The machine starts with what waits, by itself."""
+    machine = ground.machine
+    asks_soon(ground, "yes")
     before = identity(machine)
-    machine.run("sekisho update /media/good.bundle", 300)
-    machine.run("umount /media; sync")
     hammer = Hammer(ground)
     ground.frames.clear()
-    machine.send("reboot\n")
-    machine.ready(600)
+    machine.ready(900)
     hammer.stop()
     found = leaks(ground)
     check(not found, "during the restart %d frames got out: %r" % (len(found), found[:3]))
@@ -86,6 +138,12 @@ def a_version_that_is_unhealthy_is_left_again(ground):
                  line for line in ground.collector.lines if "update:" in line])
 
 
+def an_update_by_url_is_not_tried_again(ground):
+    """Else a version that fails would be tried every night."""
+    status, said = ground.machine.run("sekisho update " + url("ill"), 300, check=False)
+    check(status == 4 and "version 0.1.3 was tried and has failed" in said, status, said)
+
+
 def a_factory_reset_makes_everything_anew(ground):
     machine = ground.machine
     before = identity(machine)
@@ -112,10 +170,14 @@ def run(ground, perform):
     disk = copy_disk(ground.image.disk, os.path.join(ground.work, "updates.img"))
     usb = stick(os.path.join(ground.work, "stick.img"),
                 {name + ".bundle": path for name, path in bundles.items()}, 256)
+    for name, path in bundles.items():
+        shutil.copy(path, os.path.join(ground.lab.origins.sites, "files", name + ".bundle"))
     ground.boot(disk, "updates", slow=ground.options.slow, stick=usb)
     ground.machine.ready(600)
     for function in (it_is_healthy, it_takes_a_configuration, bad_updates_are_refused,
-                     a_good_update_is_installed_and_blessed, a_version_that_panics_is_left_again,
-                     a_version_that_is_unhealthy_is_left_again, a_factory_reset_makes_everything_anew):
+                     an_update_by_url_is_looked_at, an_update_by_url_waits,
+                     an_update_by_url_is_started_and_blessed, a_version_that_panics_is_left_again,
+                     a_version_that_is_unhealthy_is_left_again, an_update_by_url_is_not_tried_again,
+                     a_factory_reset_makes_everything_anew):
         if not perform(function, ground) and function is it_is_healthy:
             return
