@@ -49,7 +49,8 @@ def main():
         print("skip: no systemd-analyze")
         return 77
     unit = read("firmware", "sekishod.service.in")
-    unit = unit.replace("@sbindir@", "/usr/sbin").replace("@confdir@", "/etc/sekisho")
+    for name, path in (("sbin", "/usr/sbin"), ("bin", "/usr/bin"), ("conf", "/etc/sekisho")):
+        unit = unit.replace("@%sdir@" % name, path)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "sekishod.service")
         with open(path, "w", encoding="utf-8") as file:
