@@ -69,6 +69,15 @@ class Image:
         tool("bundle", parts, payload, os.path.join(self.keys, signer + ".pem"),
              os.path.join(self.keys, signer + ".key"), target)
 
+    def bundle(self, work, version, sequence, words="", edit=None):
+        """The path of an update: the image under another version, with these words for the kernel."""
+        os.makedirs(work, exist_ok=True)
+        parts = self.variant(work, edit, version=version, sequence=sequence)
+        payload, target = (os.path.join(work, version + ending) for ending in (".efi", ".bundle"))
+        tool("uki", parts, payload, COMMAND_LINE=words)
+        self._bundle(parts, payload, target)
+        return target
+
     def bundles(self, work):
         """{name: path} of updates, good and bad."""
         os.makedirs(work, exist_ok=True)
@@ -77,11 +86,7 @@ class Image:
         with open(small, "wb") as file:
             file.write(os.urandom(65536))
         for name, (version, sequence, words, edit) in VERSIONS.items():
-            parts = self.variant(work, edit, version=version, sequence=sequence)
-            payload = os.path.join(work, name + ".efi")
-            tool("uki", parts, payload, COMMAND_LINE=words)
-            found[name] = os.path.join(work, name + ".bundle")
-            self._bundle(parts, payload, found[name])
+            found[name] = self.bundle(work, version, sequence, words, edit)
         for name, signer, changes in (
                 ("foreign", "stranger", {"sequence": 9, "version": "9"}),
                 ("older", "development", {"sequence": 1, "version": "0.0.9"}),
