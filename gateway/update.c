@@ -265,7 +265,8 @@ static bool is_of(const char *name, const char *version)
     return tries_of(name, version) != NULL;
 }
 
-/* The loader passes over what has no try left. */
+/* The loader passes over what has no try left, and over a name of which a power cut left nothing
+ * else. */
 static enum update_standing find_version(const struct update_place *place, const char *version)
 {
     enum update_standing standing = UPDATE_NEWER;
@@ -276,8 +277,10 @@ static enum update_standing find_version(const struct update_place *place, const
     DIR *list = opendir(path);
     while (list != NULL && (entry = readdir(list)) != NULL) {
         const char *tries = tries_of(entry->d_name, version);
+        struct stat facts;
 
-        if (tries != NULL && standing != UPDATE_WAITS)
+        if (tries != NULL && standing != UPDATE_WAITS &&
+            fstatat(dirfd(list), entry->d_name, &facts, 0) == 0 && facts.st_size > 0)
             standing = strncmp(tries, "+0", 2) == 0 && (tries[2] < '0' || tries[2] > '9')
                            ? UPDATE_FAILED
                            : UPDATE_WAITS;

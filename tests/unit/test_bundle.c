@@ -439,6 +439,9 @@ static void test_looks(void **state)
     unlink(path);
     /* What the loader will take, in each of its forms, and what it passes over. */
     path_of(place, "sekisho_1.2.0+2-1.efi", path, sizeof(path));
+    write_text(path, "");
+    make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
+    assert_int_equal(look(place, text, sizeof(text)), UPDATE_NEWER);
     write_text(path, "being tried");
     make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
     assert_int_equal(look(place, text, sizeof(text)), UPDATE_WAITS);
