@@ -38,7 +38,8 @@ class Image:
         self.parts = os.path.join(folder, "parts")
         self.disk = os.path.join(folder, "sekisho.img")
         with open(os.path.join(self.parts, "release"), encoding="ascii") as file:
-            self.machine = re.search("(?m)^device=sekisho-(.*)$", file.read()).group(1)
+            self.release = dict(line.rstrip("\n").split("=", 1) for line in file)
+        self.machine = self.release["device"].removeprefix("sekisho-")
 
     def variant(self, work, edit=None, **changes):
         """Parts whose release says something else; edit(root) may change the files of its system."""

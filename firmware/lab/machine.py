@@ -13,7 +13,7 @@ import time
 KINDS = {  # machine of the image: QEMU's words for it, its UEFI (code, and variables to begin with)
     "x86_64": (["qemu-system-x86_64", "-cpu", "max"], "q35",
                ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")),
-    # The true algorithm of pointer authentication takes an emulator half of its time.
+    # The architecture's own algorithm of pointer authentication is slow to emulate.
     "aarch64": (["qemu-system-aarch64", "-cpu", "max,pauth-impdef=on"], "virt",
                 ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd")),
 }

@@ -9,7 +9,10 @@ from case import check, equal
 from image import tool
 
 SNAKEOIL = "/usr/share/ovmf/PkKek-1-snakeoil"  # OVMF's own test key; its passphrase is its name
-ENROLLED = ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd")
+ENROLLED = {
+    "x86_64": ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd"),
+    "aarch64": ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.snakeoil.fd"),
+}
 
 
 def run(ground, perform):
@@ -21,7 +24,7 @@ def run(ground, perform):
                    check=True)
     signing = {"SECURE_BOOT_KEY": key, "SECURE_BOOT_CERTIFICATE": certificate}
     parts = ground.image.variant(work)
-    loader = os.path.join(parts, "systemd-bootx64.efi")
+    loader = os.path.join(parts, ground.image.release["loader"])
     plain = os.path.realpath(loader)
     os.unlink(loader)
     subprocess.run(["sbsign", "--key", key, "--cert", certificate, "--output", loader, plain], check=True,
@@ -39,7 +42,8 @@ def run(ground, perform):
     def boot(uki, name):
         disk = os.path.join(work, name + ".img")
         tool("disk", parts, uki, disk)
-        return ground.boot(disk, "secure-" + name, slow=ground.options.slow, firmware=ENROLLED)
+        return ground.boot(disk, "secure-" + name, slow=ground.options.slow,
+                           firmware=ENROLLED[ground.image.machine])
 
     def a_signed_version_starts():
         machine = boot(signed, "signed")
