@@ -92,11 +92,12 @@ def taken_from_stick(ground, name):
 
 
 def said(ground, words, least=1):
-    """An event of the appliance that says this."""
-    wait_for(lambda: ground.machine.run("cat /run/log/messages.1 /run/log/messages 2>/dev/null | grep -c '%s'"
-                                        % words, check=False)[1].strip().isdigit() and
-             int(ground.machine.run("cat /run/log/messages.1 /run/log/messages 2>/dev/null | grep -c '%s'"
-                                    % words, check=False)[1]) >= least, 60 * ground.machine.slow,
+    """So many events of the appliance say this."""
+    def count():
+        text = ground.machine.run("n=$(cat /run/log/messages.1 /run/log/messages 2>/dev/null | grep -c '%s'); "
+                                  "echo \"count=$n\"" % words, check=False)[1]
+        return int(re.findall(r"count=(\d+)", text)[-1])
+    wait_for(lambda: count() >= least, 60 * ground.machine.slow,
              lambda: "no event %r: %s" % (words, ground.machine.run(
                  "grep appliance /run/log/messages | tail -n 20", check=False)[1]), 2)
 
@@ -167,8 +168,7 @@ def every_item_of_the_menu(ground):
           machine.text[-1000:])
     check("There is no nonsense." in choose(ground, "7", (r"There are: [^\n]*\n[^\n]*: ", "nonsense")),
           machine.text[-1000:])
-    machine.send("0\n")
-    machine.prompt()
+    machine.shell()
     equal(sorted(machine.run("grep '^wan' /data/etc/network.conf").split("\n")[:4]),
           ["wan = dhcp", "wan-address = 192.0.2.9/24", "wan-gateway = 192.0.2.1", "wan-interface = eth0"])
 
@@ -277,8 +277,7 @@ def the_page_follows_what_counts(ground):
     check("CONFIGURATION BROKEN" in machine.text[-600:], machine.text[-600:])
     check(ground.fingerprint in choose(ground, "3"), machine.text[-1500:])
     # The menu's way back: what counted before the stick's.
-    machine.send("0\n")
-    machine.prompt()
+    machine.shell()
     put(machine, "/data/etc/sekisho.conf", good.encode())
     machine.run("killall -9 sekishod; true")
     page_becomes(ground, "the image's")
