@@ -30,7 +30,7 @@ def the_main_job_is_done(ground):
 
 
 def nothing_was_ended_for_want_of_memory(ground):
-    said = ground.machine.run("dmesg | grep -i -E 'out of memory|oom' || true; free -k; cat /proc/meminfo")
+    said = ground.machine.run("dmesg | grep -i -E 'out of m[e]mory|o[o]m' || true; free -k; cat /proc/meminfo")
     equal(re.findall(r"(?i).*(?:out of memory|oom.kill).*", said), [], said)
     found = {name: int(size) // 1024 for name, size in re.findall(r"(?m)^(\w+): +(\d+) kB", said)}
     print("    of %d MB that the kernel leaves, %d MB are available" % (found["MemTotal"],
