@@ -166,6 +166,8 @@ class Ground:
 
     def boot(self, disk, name="vm", **options):
         """The image on this disk, between LAN and internet."""
+        if self.machine:
+            self.machine.kill()  # one that a failed check has left there
         self.machine = Machine(
             os.path.join(self.work, name), disk,
             nets=["tap,ifname=vmwan,script=no,downscript=no", "tap,ifname=vmlan,script=no,downscript=no"],

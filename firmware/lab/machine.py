@@ -3,6 +3,7 @@
 # The image in QEMU, by emulation: its disks, its ports, and what a person sees and types on its
 # serial line.
 
+import json
 import os
 import re
 import shutil
@@ -28,20 +29,22 @@ class Machine:
     `prefix`: words before QEMU's (nice, nsenter). `nets`: QEMU's words for each port, WAN first;
     `first`: the last part of the first one's address on the cable. `direct`: words that give the
     kernel to QEMU, in the place of UEFI. `firmware`: (code, variables) of UEFI; the variables are
-    copied once and kept.
+    copied once and kept. `recording`: a file that gets every write and flush of the disk (recording.py).
+    `state`: goes on where save() of a machine with the same devices has stopped.
     """
 
     def __init__(self, folder, disk, nets=(), memory=256, firmware=None, prefix=(), stick=None,
-                 slow=1.0, descriptors=(), first=1, kind="x86_64", direct=()):
+                 slow=1.0, descriptors=(), first=1, kind="x86_64", direct=(), recording=None, state=None):
         self.program, self.board, self.firmware = KINDS[kind]
         self.folder, self.disk, self.nets, self.memory = folder, disk, nets, memory
         self.firmware = firmware or self.firmware
         self.prefix, self.stick, self.slow = list(prefix), stick, slow
         self.descriptors, self.first, self.direct = descriptors, first, list(direct)
+        self.recording, self.state = recording, state
         self.variables = os.path.join(folder, "variables.fd")
         self.text = ""
         self.process = self.serial = None
-        self._mark = 0
+        self._mark = self._count = 0
         os.makedirs(folder, exist_ok=True)
         if not os.path.exists(self.variables):
             shutil.copy(self.firmware[1], self.variables)
@@ -54,11 +57,14 @@ class Machine:
             *(self.direct or [
                 "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + self.firmware[0],
                 "-drive", "if=pflash,format=raw,unit=1,file=" + self.variables]),
-            "-drive", "if=none,id=disk,format=raw,cache=writeback,discard=unmap,detect-zeroes=unmap,file=" + self.disk,
+            *self._disk_words(),
             "-device", "virtio-blk-pci,drive=disk,bootindex=1",
             "-device", "virtio-rng-pci", "-device", "i6300esb", "-watchdog-action", "reset",
+            "-chardev", "socket,id=monitor,path=%s,server=on,wait=off" % self._monitor_path(),
             "-chardev", "socket,id=serial,path=%s,server=on,wait=on" % self._socket_path(),
-            "-serial", "chardev:serial"]
+            "-serial", "chardev:serial", "-mon", "chardev=monitor,mode=control"]
+        if self.state:
+            words += ["-incoming", "exec:cat " + self.state]
         if self.stick:
             words += ["-drive", "if=none,id=stick,format=raw,file=" + self.stick,
                       "-device", "qemu-xhci", "-device", "usb-storage,drive=stick"]
@@ -68,8 +74,22 @@ class Machine:
                           number, number + self.first, 0x10 + number)]
         return words
 
+    def _disk_words(self):
+        if not self.recording:
+            return ["-drive", "if=none,id=disk,format=raw,cache=writeback,discard=unmap,detect-zeroes=unmap,file=" +
+                    self.disk]
+        with open(self.recording, "wb"):
+            pass
+        # The host's own flushes take no part: the recording has the guest's.
+        return ["-blockdev", "driver=file,node-name=file,discard=unmap,cache.no-flush=on,filename=" + self.disk,
+                "-blockdev", "driver=file,node-name=log,cache.no-flush=on,filename=" + self.recording,
+                "-blockdev", "driver=blklogwrites,node-name=disk,file=file,log=log"]
+
     def _socket_path(self):
         return os.path.join(self.folder, "serial")
+
+    def _monitor_path(self):
+        return os.path.join(self.folder, "monitor")
 
     def start(self):
         if os.path.exists(self._socket_path()):
@@ -91,6 +111,9 @@ class Machine:
             raise MachineError("QEMU opens no serial line")
         self.serial.settimeout(0.2)
         self._mark = len(self.text)
+        # What is typed before its state is there is lost.
+        while self.state and self._ask(("query-status", {}))["status"] != "running":
+            time.sleep(0.2)
         return self
 
     def read(self):
@@ -144,9 +167,8 @@ class Machine:
 
     def prompt(self):
         """A shell is there: its prompt becomes a sign of ours."""
-        self.send("PS1=; PS2=; stty -echo; echo shell-''ready\n")
+        self.send("PS1=; PS2=; stty -echo; dmesg -n 1; echo shell-''ready\n")
         self.wait("shell-ready\n", 30)
-        self._count = 0
 
     def run(self, command, seconds=60, check=True):
         """A command on the command line: (exit status, what it said); check: a bad status raises."""
@@ -180,6 +202,32 @@ class Machine:
         if self.serial:
             self.serial.close()
             self.serial = None
+
+    def _ask(self, *commands):
+        """Of QEMU's monitor: the last answer to these, each (command, arguments)."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(self._monitor_path())
+            lines = monitor.makefile("r", encoding="utf-8")
+            lines.readline()
+            for command, arguments in (("qmp_capabilities", {}), *commands):
+                monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+                answer = {}
+                while "return" not in answer:
+                    answer = json.loads(lines.readline())
+                    if "error" in answer:
+                        raise MachineError("%s: %r" % (command, answer))
+        return answer["return"]
+
+    def save(self, path):
+        """Writes down its memory and devices, and ends it; the disk is not touched from then on."""
+        self._ask(("migrate-set-parameters", {"max-bandwidth": 1 << 40}), ("migrate", {"uri": "exec:cat >" + path}))
+        status = "setup"
+        while status in (None, "setup", "active", "device"):
+            time.sleep(0.2)
+            status = self._ask(("query-migrate", {})).get("status")
+        self.kill()
+        if status != "completed":
+            raise MachineError("its state was not saved: %s" % status)
 
     def stop(self, seconds=60):
         """Through the guest's own shutdown, from the shell."""
