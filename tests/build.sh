@@ -27,5 +27,13 @@ if [ ! -x "$top/configure" ] || [ ! -e "$top/Makefile.in" ]; then
     step autoreconf -fi
 fi
 cd "$folder"
-[ -e Makefile ] || step "$top/configure" "$@"
+# What was built of another tree, or in another way, is not gone on with.
+words="$top $*"
+if [ -e config.status ] && [ "$(cat configured 2>/dev/null)" != "$words" ]; then
+    find . -mindepth 1 ! -name build.log -delete
+fi
+if [ ! -e Makefile ]; then
+    step "$top/configure" "$@"
+    echo "$words" >configured
+fi
 step make -j"$(nproc)"
