@@ -10,6 +10,7 @@ folder=$1
 shift
 mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
+[ ! -e "$folder/configure.ac" ] || { echo "build.sh: $folder is a tree of sources" >&2; exit 2; }
 log=$folder/build.log
 : >"$log"
 
