@@ -44,6 +44,7 @@ class Machine:
         self.variables = os.path.join(folder, "variables.fd")
         self.text = ""
         self.process = self.serial = None
+        self._ends = False
         self._mark = self._count = 0
         os.makedirs(folder, exist_ok=True)
         if not os.path.exists(self.variables):
@@ -60,6 +61,7 @@ class Machine:
             *self._disk_words(),
             "-device", "virtio-blk-pci,drive=disk,bootindex=1",
             "-device", "virtio-rng-pci", "-device", "i6300esb", "-watchdog-action", "reset",
+            "-action", "reboot=" + ("reset" if self.recording else "shutdown"),
             "-chardev", "socket,id=monitor,path=%s,server=on,wait=off" % self._monitor_path(),
             "-chardev", "socket,id=serial,path=%s,server=on,wait=on" % self._socket_path(),
             "-serial", "chardev:serial", "-mon", "chardev=monitor,mode=control"]
@@ -123,13 +125,32 @@ class Machine:
         except socket.timeout:
             return True
         except OSError:
-            return False
+            data = b""
         if not data:
-            return False
+            return self._start_again()
         text = data.decode(errors="replace").replace("\r", "")
         self.text += text
         with open(os.path.join(self.folder, "serial.log"), "a", encoding="utf-8") as file:
             file.write(text)
+        return True
+
+    def _start_again(self):
+        """
+        A guest that starts again ends its QEMU, and another one goes on: in the same one the memory is
+        still full of code that was translated, and where a loader then writes, each write looks for it.
+        That can take a quarter of an hour.
+        """
+        if self._ends or self.recording or not self.process:
+            return False
+        try:
+            if self.process.wait(10) != 0:
+                return False
+        except subprocess.TimeoutExpired:
+            return False
+        self.serial.close()
+        mark, self.state = self._mark, None
+        self.start()
+        self._mark = mark
         return True
 
     def drain(self, seconds):
@@ -231,6 +252,7 @@ class Machine:
 
     def stop(self, seconds=60):
         """Through the guest's own shutdown, from the shell."""
+        self._ends = True
         self.send("poweroff\n")
         until = time.monotonic() + seconds * self.slow
         while time.monotonic() < until and self.process.poll() is None:
