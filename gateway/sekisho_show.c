@@ -2,6 +2,7 @@
 /* The commands that show what the daemon knows: status, flows, incidents, explain, reload. */
 #include "gateway/sekisho.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,8 +359,19 @@ static void show_reload(const json_t *reply)
     reply_print_text("", reply_text(reply, "text"), "\n");
 }
 
+/* What counts from now on is there after a power cut too; other file systems may hang. */
+static void settle(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+        return;
+    syncfs(fd);
+    close(fd);
+}
+
 enum sekisho_exit sekisho_reload(const struct sekisho *sekisho)
 {
-    sync(); /* what counts from now on is there after a power cut too */
+    settle(sekisho->configuration);
     return sekisho_ask_and_show(sekisho, json_pack("{s:s}", "command", "reload"), show_reload);
 }
