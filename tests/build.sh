@@ -28,13 +28,13 @@ if [ ! -x "$top/configure" ] || [ ! -e "$top/Makefile.in" ]; then
     step autoreconf -fi
 fi
 cd "$folder"
-# What was built of another tree, or in another way, is not gone on with.
-words="$top $*"
-if [ -e config.status ] && [ "$(cat configured 2>/dev/null)" != "$words" ]; then
+# What was built of another tree, or in another way than is asked for, is not gone on with.
+if [ -e config.status ] && { [ "$(sed -n 1p configured 2>/dev/null)" != "$top" ] ||
+    { [ $# -gt 0 ] && [ "$(sed -n 2p configured)" != "$*" ]; }; }; then
     find . -mindepth 1 ! -name build.log -delete
 fi
 if [ ! -e Makefile ]; then
     step "$top/configure" "$@"
-    echo "$words" >configured
+    printf '%s\n' "$top" "$*" >configured
 fi
 step make -j"$(nproc)"
