@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import tarfile
+import time
 
 from case import check, equal
 from ground import FIRMWARE, GATEWAY_LAN4, copy_disk, stick
@@ -121,6 +122,7 @@ def choose(ground, item, *answers):
     machine.send(item + "\n")
     for question, answer in answers:
         machine.wait(question, 60)
+        time.sleep(1)  # a question for a passphrase is there before its echo is off
         machine.send(answer + "\n")
     machine.menu(120)
     return machine.text[begin:]
