@@ -15,7 +15,6 @@
 #include "filters/memory.h"
 #include "gateway/channel.h"
 #include "gateway/deadline.h"
-#include "gateway/http1.h"
 #include "gateway/log.h"
 #include "gateway/socket.h"
 
@@ -183,18 +182,7 @@ static void on_channel(void *context, struct channel *channel, enum channel_even
 
 static void send_request(struct fetch_job *job)
 {
-    struct evbuffer *out = channel_output(job->channel);
-    char host[HOST_TEXT + 16];
-    int length = snprintf(host, sizeof(host), job->url.is_ipv6 ? "[%s]" : "%s", job->url.host);
-
-    if (job->url.port != 80)
-        length += snprintf(host + length, sizeof(host) - (size_t)length, ":%u", job->url.port);
-    http1_write_request_line(out, SPAN("GET"), job->url.target);
-    http1_write_field(out, SPAN("Host"), (struct span){host, (size_t)length});
-    http1_write_field(out, SPAN("User-Agent"), SPAN("sekishod"));
-    http1_write_field(out, SPAN("Accept"), SPAN("*/*"));
-    http1_write_field(out, SPAN("Connection"), SPAN("close"));
-    http1_write_end_of_head(out);
+    fetch_url_write_request(&job->url, SPAN("sekishod"), channel_output(job->channel));
     channel_want_read(job->channel, true);
     channel_flush(job->channel);
 }

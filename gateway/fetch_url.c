@@ -2,9 +2,11 @@
 /* See fetch_url.h. */
 #include "gateway/fetch_url.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "gateway/exchange.h"
+#include "gateway/http1.h"
 
 #define HTTP_PORT  80
 #define HTTPS_PORT 443
@@ -97,7 +99,7 @@ static bool read_port(struct span digits, uint16_t *port)
 static bool read_url(struct span text, struct span scheme, uint16_t port, struct fetch_url *url)
 {
     memset(url, 0, sizeof(*url));
-    url->port = port;
+    url->port = url->scheme_port = port;
     if (text.size >= FETCH_URL_MAX || !span_starts_nocase(text, scheme))
         return false;
     struct span rest = span_from(text, scheme.size);
@@ -122,4 +124,19 @@ bool fetch_url_read(struct span text, struct fetch_url *url)
 bool fetch_url_read_https(struct span text, struct fetch_url *url)
 {
     return read_url(text, SPAN("https://"), HTTPS_PORT, url);
+}
+
+void fetch_url_write_request(const struct fetch_url *url, struct span agent, struct evbuffer *out)
+{
+    char host[HOST_TEXT + 16];
+    int length = snprintf(host, sizeof(host), url->is_ipv6 ? "[%s]" : "%s", url->host);
+
+    if (url->port != url->scheme_port)
+        length += snprintf(host + length, sizeof(host) - (size_t)length, ":%u", url->port);
+    http1_write_request_line(out, SPAN("GET"), url->target);
+    http1_write_field(out, SPAN("Host"), (struct span){host, (size_t)length});
+    http1_write_field(out, SPAN("User-Agent"), agent);
+    http1_write_field(out, SPAN("Accept"), SPAN("*/*"));
+    http1_write_field(out, SPAN("Connection"), SPAN("close"));
+    http1_write_end_of_head(out);
 }

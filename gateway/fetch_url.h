@@ -8,6 +8,8 @@
 #ifndef GATEWAY_FETCH_URL_H
 #define GATEWAY_FETCH_URL_H
 
+#include <event2/buffer.h>
+
 #include "filters/hostset.h"
 
 #define FETCH_URL_MAX 1024 /* bytes of a URL, with a NUL behind it */
@@ -16,7 +18,8 @@ struct fetch_url {
     char host[HOST_TEXT]; /* normalised, or an address literal without brackets */
     bool is_ipv6;         /* a literal: brackets around it in a Host field */
     uint16_t port;
-    struct span target; /* path and query, borrowed from the text; begins with '/' */
+    uint16_t scheme_port; /* what a Host field leaves out */
+    struct span target;   /* path and query, borrowed from the text; begins with '/' */
 };
 
 /*
@@ -27,5 +30,8 @@ struct fetch_url {
 bool fetch_url_read(struct span text, struct fetch_url *url);
 /* The same for https://, and nothing else. */
 bool fetch_url_read_https(struct span text, struct fetch_url *url);
+
+/* Asks for it: one GET (RFC 9112), after which the server closes. `agent` is the User-Agent. */
+void fetch_url_write_request(const struct fetch_url *url, struct span agent, struct evbuffer *out);
 
 #endif

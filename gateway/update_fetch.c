@@ -21,8 +21,8 @@
 #include "gateway/certificate_tls.h"
 #include "gateway/channel.h"
 #include "gateway/deadline.h"
+#include "gateway/exchange.h"
 #include "gateway/fetch_answer.h"
-#include "gateway/http1.h"
 #include "gateway/sandbox.h"
 
 #define ATTEMPT    10000 /* ms for one address when there are others to try */
@@ -186,19 +186,7 @@ static void read_answer(struct fetch *fetch)
 
 static void send_request(struct fetch *fetch)
 {
-    struct evbuffer *out = channel_output(fetch->channel);
-    const struct fetch_url *url = fetch->url;
-    char host[HOST_TEXT + 16];
-    int length = snprintf(host, sizeof(host), url->is_ipv6 ? "[%s]" : "%s", url->host);
-
-    if (url->port != 443)
-        length += snprintf(host + length, sizeof(host) - (size_t)length, ":%u", url->port);
-    http1_write_request_line(out, SPAN("GET"), url->target);
-    http1_write_field(out, SPAN("Host"), (struct span){host, (size_t)length});
-    http1_write_field(out, SPAN("User-Agent"), SPAN("sekisho"));
-    http1_write_field(out, SPAN("Accept"), SPAN("*/*"));
-    http1_write_field(out, SPAN("Connection"), SPAN("close"));
-    http1_write_end_of_head(out);
+    fetch_url_write_request(fetch->url, SPAN("sekisho"), channel_output(fetch->channel));
     channel_want_read(fetch->channel, true);
     channel_flush(fetch->channel);
 }
