@@ -84,7 +84,7 @@ struct configuration {
     bool manage_rules;   /* program nftables and policy routing (default: true) */
     bool remove_on_stop; /* take them away on a clean stop (default: false, fail closed) */
     uint32_t schema;
-    uint32_t mark;       /* fwmark of intercepted packets */
+    uint32_t mark; /* fwmark of intercepted packets */
     uint32_t route_table;
     struct sockaddr_storage *resolvers; /* default: those of /etc/resolv.conf */
     size_t resolver_count;

@@ -22,8 +22,7 @@ static enum sekisho_exit fail(const char *path, const char *why)
 
 typedef char *change(struct span bytes, struct span passphrase, size_t *size);
 
-/* From the file that the first argument names into a new one, closed to others, that the second
- * names. */
+/* From the first argument's file into a new one, closed to others, that the second names. */
 static enum sekisho_exit run(const struct sekisho *sekisho, bool seals, change *function,
                              const char *fault)
 {

@@ -265,8 +265,10 @@ static bool is_of(const char *name, const char *version)
     return tries_of(name, version) != NULL;
 }
 
-/* The loader passes over what has no try left, and over a name of which a power cut left nothing
- * else. */
+/*
+ * The loader passes over what has no try left, and over a name of which a power cut left nothing
+ * else.
+ */
 static enum update_standing find_version(const struct update_place *place, const char *version)
 {
     enum update_standing standing = UPDATE_NEWER;

@@ -102,9 +102,6 @@ def it_is_healthy(ground):
                                  check=False)[1], 3)
 
 
-# The lab's internet has addresses that no true one has, and dnsmasq would not let pass.
-
-
 def it_takes_a_configuration(ground):
     lab, machine = ground.lab, ground.machine
     with open(lab.certificates.root, "rb") as file:
