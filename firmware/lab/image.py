@@ -18,7 +18,7 @@ def without_resolver(root):
     with open(path, encoding="ascii") as file:
         text = file.read()
     with open(path, "w", encoding="ascii") as file:
-        file.write(re.sub("(?m)^PATIENCE=.*$", "PATIENCE=20", text))
+        file.write(re.sub("(?m)^PATIENCE=.*$", "PATIENCE=120", text))
 
 
 VERSIONS = {  # name: (version, sequence, what the kernel is told besides, what is changed in the system)

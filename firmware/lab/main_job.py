@@ -11,8 +11,8 @@ from ground import copy_disk
 from network import GATEWAY_LAN4, GATEWAY_WAN4
 from origins import FILES
 from processes import wait_for
-from steps import (ELSEWHERE, LAB_NAMES, MEDIA, Hammer, it_is_healthy, it_takes_a_configuration, leaks,
-                   put)
+from steps import (ELSEWHERE, LAB_NAMES, MEDIA, Hammer, it_is_healthy, it_takes_a_configuration,
+                   nothing_leaked, put)
 
 
 # --- the first boot ---
@@ -22,10 +22,7 @@ def nothing_leaks_while_it_starts(ground):
     before = len(ground.frames.frames)
     seconds = ground.machine.ready(600)
     time.sleep(5)
-    tries = hammer.stop()
-    check(tries >= 5, "the client hardly tried: %d" % tries)
-    found = leaks(ground)
-    check(not found, "%d frames of the client got out: %r" % (len(found), found[:3]))
+    tries = nothing_leaked(ground, hammer, 5)
     print("    ready after %.0f s; %d rounds of tries, %d frames of the gateway itself on the WAN" % (
         seconds, tries, len(ground.frames.frames) - before))
 
@@ -160,9 +157,7 @@ def a_reload_leaks_nothing(ground):
     ground.frames.clear()
     hammer = Hammer(ground)
     ground.machine.run("for i in 1 2 3; do sekisho reload || exit 1; done", 300)
-    tries = hammer.stop()
-    found = leaks(ground)
-    check(tries >= 1 and not found, "%d tries, got out: %r" % (tries, found[:3]))
+    nothing_leaked(ground, hammer, 1)
 
 
 FIRST = [nothing_leaks_while_it_starts, it_is_healthy, an_unconfigured_gateway_is_shut,

@@ -95,6 +95,35 @@ def leaks(ground):
     return found
 
 
+def nothing_leaked(ground, hammer, at_least=0):
+    """Ends the hammer: it tried at least so often, and none of it got out."""
+    tries = hammer.stop()
+    check(tries >= at_least, "the client hardly tried: %d" % tries)
+    found = leaks(ground)
+    check(not found, "%d frames of the client got out: %r" % (len(found), found[:3]))
+    return tries
+
+
+def versions(machine):
+    """The files of versions on the ESP; none while somebody else has it mounted."""
+    said = machine.run("mount -o ro $(cat /run/esp) /efi && { ls /efi/EFI/Linux; umount /efi; }", check=False)[1]
+    return [word for word in said.split() if word.endswith((".efi", ".part"))]
+
+
+def to_menu(ground):
+    """From the command line."""
+    ground.machine.send("exit\n")
+    ground.machine.menu(60)
+
+
+def reset(ground):
+    """Has the menu make everything anew."""
+    to_menu(ground)
+    ground.machine.send("8\n")
+    ground.machine.wait("Type yes: ", 30)
+    ground.machine.send("yes\n")
+
+
 def it_is_healthy(ground):
     machine = ground.machine
     wait_for(lambda: machine.run("/usr/lib/sekisho/healthy", check=False)[0] == 0, 120 * machine.slow,
