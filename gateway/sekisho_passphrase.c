@@ -29,6 +29,11 @@ static bool read_file(const char *path, struct passphrase *passphrase)
     passphrase->size = span_index((struct span){passphrase->text, (size_t)got}, '\n');
     if (passphrase->size > 0 && passphrase->text[passphrase->size - 1] == '\r')
         passphrase->size--;
+    if (passphrase->size > AUTHORITY_PHRASE_MOST) {
+        fprintf(stderr, "sekisho: %s: a passphrase has %d bytes at most\n", path,
+                AUTHORITY_PHRASE_MOST);
+        return false;
+    }
     return true;
 }
 

@@ -43,14 +43,14 @@ static bool fail(struct download *download, const char *text)
 static pid_t start(struct download *download, const struct fetch_url *url)
 {
     int ends[2];
-    pid_t child;
+    pid_t parent = getpid(), child;
 
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -1;
     fflush(NULL); /* what waits to be printed is the parent's */
     child = fork();
     if (child == 0)
-        update_fetch(download->source, url, LIMIT, ends[1]);
+        update_fetch(download->source, url, LIMIT, ends[1], parent);
     close(ends[1]);
     if (child < 0)
         close(ends[0]);

@@ -103,10 +103,9 @@ static bool keep_only(int out)
     return kept && close_range(OUT + 1, ~0U, 0) == 0;
 }
 
-static bool shut_in(const struct update_source *source)
+static bool shut_in(const struct update_source *source, pid_t parent)
 {
     static const struct rlimit none = {0, 0};
-    pid_t parent = getppid();
 
     return setrlimit(RLIMIT_FSIZE, &none) == 0 && setrlimit(RLIMIT_CORE, &none) == 0 &&
            become(source->user) && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 &&
@@ -332,7 +331,7 @@ static void ask_for_name(struct fetch *fetch)
 }
 
 void update_fetch(const struct update_source *source, const struct fetch_url *url, size_t limit,
-                  int out)
+                  int out, pid_t parent)
 {
     struct fetch fetch = {.url = url, .fd = -1};
 
@@ -346,7 +345,7 @@ void update_fetch(const struct update_source *source, const struct fetch_url *ur
     /* Without a resolv.conf it asks this machine. */
     fetch.dns =
         fetch.base == NULL ? NULL : evdns_base_new(fetch.base, EVDNS_BASE_INITIALIZE_NAMESERVERS);
-    if (fetch.dns == NULL || !shut_in(source))
+    if (fetch.dns == NULL || !shut_in(source, parent))
         finish(UPDATE_FETCH_CONFINED);
     /* The name is whole; the domain of a provider's lease is no part of it. */
     evdns_base_search_clear(fetch.dns);

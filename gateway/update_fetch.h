@@ -15,6 +15,7 @@
 #define GATEWAY_UPDATE_FETCH_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "gateway/fetch_url.h"
 
@@ -52,9 +53,9 @@ struct update_source {
 
 /*
  * In a new process, which may be root: prepares, shuts itself in, fetches at most `limit` bytes and
- * writes them to `out`, blocking. Ends the process with the fault.
+ * writes them to `out`, blocking. Ends the process with the fault, or with `parent`, its own.
  */
 void update_fetch(const struct update_source *source, const struct fetch_url *url, size_t limit,
-                  int out) __attribute__((noreturn));
+                  int out, pid_t parent) __attribute__((noreturn));
 
 #endif

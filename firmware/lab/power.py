@@ -26,7 +26,7 @@ from recording import WAYS, Recording, Replay
 from steps import it_is_healthy, it_takes_a_configuration
 
 UPDATES = (("0.1.1", 2), ("0.1.3", 4))
-LOOKED_AT = 25  # so many cuts are only looked at, for each that is started
+LOOKED_AT = 5  # so many cuts are only looked at, for each that is started
 PAGE = 4096
 LOADER = ("EFI/BOOT/BOOTX64.EFI", "EFI/systemd/systemd-bootx64.efi", "loader/loader.conf")
 

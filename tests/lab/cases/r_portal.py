@@ -279,6 +279,39 @@ def a_root_key_that_is_kept(lab):
 
 
 @case(start=False)
+def a_sealed_file_and_its_passphrase(lab):
+    """It opens with that alone, and says nothing of what is in it."""
+    folder = own_ca(lab, "sealed")
+    plain, sealed, opened, phrase = (os.path.join(folder, name) for name in ("plain", "sealed", "open", "phrase"))
+    with open(plain, "wb") as file:
+        file.write(b"the clinic's own words" * 1000)
+
+    def run(command, source, target, words):
+        with open(phrase, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            file.write(words)
+        done = subprocess.run([lab.gateway.program, command, "--passphrase-file", phrase, source, target],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+        return done.returncode, done.stderr
+
+    for words, fault in ((b"eleven sign", "12 bytes at least"), (b"x" * 1025, "1024 bytes at most")):
+        status, err = run("seal", plain, sealed, words)
+        check(status == 1 and fault in err and not os.path.exists(sealed), status, err)
+    equal(run("seal", plain, sealed, b"x" * 1024)[0], 0)
+    equal(run("unseal", sealed, opened, b"x" * 1024 + b"\n")[0], 0)
+    equal(os.stat(opened).st_mode & 0o777, 0o600)
+    equal(open(opened, "rb").read(), open(plain, "rb").read())
+    os.unlink(opened)
+    content = open(sealed, "rb").read()
+    check(b"clinic" not in content, "it can be read")
+    for words, change in ((b"x" * 1023, content), (b"x" * 1024, content[:-1]),
+                          (b"x" * 1024, content[:500] + bytes([content[500] ^ 1]) + content[501:])):
+        with open(sealed, "wb") as file:
+            file.write(change)
+        status, err = run("unseal", sealed, opened, words)
+        check(status == 1 and "no sealed file, or damaged" in err and not os.path.exists(opened), status, err)
+
+
+@case(start=False)
 def excluded_names_are_never_signed(lab):
     """They are passed on where they may be opened at all, and refused where not."""
     path = os.path.join(lab.gateway.folder, "never.txt")
