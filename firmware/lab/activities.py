@@ -165,7 +165,8 @@ def lines(ground, machine, facts):
     """
     ground.collector.shut()
     # A connection of before the machine was taken up again swallows what nobody reads.
-    machine.run("killall rsyslogd; sleep 3; until pidof rsyslogd; do sleep 1; done; sleep 2", 60)
+    machine.run("old=$(pidof rsyslogd); kill $old; while kill -0 $old; do sleep 1; done; "
+                "until pidof rsyslogd && [ -S /dev/log ]; do sleep 1; done; sleep 3", 120)
     try:
         for turn in range(8):
             machine.run("for i in $(seq %d %d); do echo %s; done | logger -t power" % (
