@@ -27,6 +27,15 @@ def nothing_leaks_while_it_starts(ground):
         seconds, tries, len(ground.frames.frames) - before))
 
 
+def the_kernel_is_locked_down(ground):
+    machine = ground.machine
+    said = machine.run("dmesg | grep 'ocked down'")
+    check("Kernel is locked down from command line" in said, said)
+    machine.run("mkdir /tmp/security && mount -t securityfs none /tmp/security")
+    said = machine.run("cat /tmp/security/lockdown; umount /tmp/security; rmdir /tmp/security")
+    check("[confidentiality]" in said, said)
+
+
 def an_unconfigured_gateway_is_shut(ground):
     lab = ground.lab
     put(ground.machine, "/data/etc/dnsmasq.conf", LAB_NAMES)
@@ -160,7 +169,7 @@ def a_reload_leaks_nothing(ground):
     nothing_leaked(ground, hammer, 1)
 
 
-FIRST = [nothing_leaks_while_it_starts, it_is_healthy, an_unconfigured_gateway_is_shut,
+FIRST = [nothing_leaks_while_it_starts, it_is_healthy, the_kernel_is_locked_down, an_unconfigured_gateway_is_shut,
          scan_of_both_sides]
 CONFIGURED = [it_takes_a_configuration, the_web_is_inspected, what_is_denied_is_blocked,
               a_bad_certificate_is_not_made_good, a_spliced_service_is_untouched,
