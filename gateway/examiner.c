@@ -345,8 +345,13 @@ static void receive(void *context, struct link *link, enum message_type type, co
 
 static int examiner_prepare(struct child *child)
 {
+    char error[256];
+
     (void)child;
-    return qrcode_prepare() ? 0 : -1;
+    if (qrcode_prepare(error, sizeof(error)))
+        return 0;
+    log_warnx("%s", error);
+    return -1;
 }
 
 static int examiner_start(struct child *child)

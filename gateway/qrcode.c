@@ -4,13 +4,13 @@
 
 #include <dlfcn.h>
 #include <iconv.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <zbar.h>
 
 #include "filters/memory.h"
-#include "gateway/log.h"
 
 #define MARGIN     16           /* pixels of white around: codes are often cropped to their edge */
 #define FORMAT     0x30303859ul /* ZBar's "Y800": eight bits of luminance, little-endian */
@@ -61,7 +61,7 @@ static struct {
 #undef X
 } zbar;
 
-static bool load(void)
+static bool load(char *error, size_t size)
 {
     static void *library; /* for as long as the process lives */
     static const struct {
@@ -74,13 +74,14 @@ static bool load(void)
     };
 
     if (library == NULL && (library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL)) == NULL) {
-        log_warnx("QR codes cannot be read: %s", dlerror());
+        snprintf(error, size, "QR codes cannot be read: %s", dlerror());
         return false;
     }
     for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
         void *function = dlsym(library, functions[i].name);
         if (function == NULL) {
-            log_warnx("QR codes cannot be read: %s has no %s", LIBRARY, functions[i].name);
+            snprintf(error, size, "QR codes cannot be read: %s has no %s", LIBRARY,
+                     functions[i].name);
             return false;
         }
         memcpy(functions[i].place, &function, sizeof(function)); /* as POSIX has it for dlsym() */
@@ -88,7 +89,7 @@ static bool load(void)
     return true;
 }
 
-bool qrcode_prepare(void)
+bool qrcode_prepare(char *error, size_t size)
 {
     static const char *const names[] = {"CP437", "SJIS", "BIG-5", "ISO8859-1", "UTF-8"};
     /* Never closed: what is open stays loaded, for the processes that are forked too. */
@@ -97,7 +98,7 @@ bool qrcode_prepare(void)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (tables[i] == NULL)
             tables[i] = iconv_open("UTF-8", names[i]);
-    return load();
+    return load(error, size);
 }
 
 struct search {

@@ -23,11 +23,11 @@ typedef void qrcode_callback(void *context, struct span text);
 
 /*
  * Once, in a process that can still open files, before qrcode_read(). Loads ZBar, which brings the
- * libraries of a desktop along: no other process has them. And it converts what is in a code by
- * iconv(3), whose tables are files; without them a code in such an encoding is read as the bytes
- * that it has. False, after logging, when there is no ZBar.
+ * libraries of a desktop along: no other process of the daemon has them. And it converts what is in
+ * a code by iconv(3), whose tables are files; without them a code in such an encoding is read as
+ * the bytes that it has. False, with the reason in `error`, when there is no ZBar.
  */
-bool qrcode_prepare(void);
+bool qrcode_prepare(char *error, size_t size);
 
 /* Looks for codes. The number of different texts, at most QRCODE_TEXTS_MAX. */
 unsigned qrcode_read(const struct picture *picture, qrcode_callback *found, void *context);

@@ -13,6 +13,7 @@
 #include "gateway/control.h"
 #include "gateway/dns.h"
 #include "gateway/page.h"
+#include "gateway/qrcode.h"
 #include "gateway/sekisho_output.h"
 
 /* --- check, config --- */
@@ -31,7 +32,7 @@ void sekisho_complain(void *context, const char *line)
     free(clean);
 }
 
-/* What the signer and the workers will make of the files, beyond what the text of each tells. */
+/* What the daemon's processes will make of the files, beyond what the text of each tells. */
 static bool check_files(const struct configuration *configuration, struct complaints *complaints)
 {
     char error[512];
@@ -51,7 +52,10 @@ static bool check_files(const struct configuration *configuration, struct compla
         snprintf(error, sizeof(error), "%s: %s", configuration->pages_directory, fault);
         sekisho_complain(complaints, error);
     }
-    bool right = issuer != NULL && origins != NULL && page != NULL;
+    bool reads_codes = qrcode_prepare(error, sizeof(error));
+    if (!reads_codes)
+        sekisho_complain(complaints, error);
+    bool right = issuer != NULL && origins != NULL && page != NULL && reads_codes;
     issuer_free(issuer);
     SSL_CTX_free(origins);
     page_free(page);

@@ -391,12 +391,14 @@ def run(ground, perform):
     os.rename(bomb + ".gz", bomb)
     unlike = "it holds what no backup holds"
     ground.hostile = {"bomb": "it is no backup", "broken": "it cannot be used",
+                      "resolver": "it cannot be used: dnsmasq: bad option",
                       "cut": "it cannot be unpacked", "large": "it is too large", "symlink": unlike,
                       "hardlink": unlike, "out": unlike,
                       "key": unlike, "newer": "made for a newer version"}
     paths = {
         "bomb": bomb,
         "broken": vendor.backup("broken", {**files, "sekisho.conf": "policy { mode = x }\n"}),
+        "resolver": vendor.backup("resolver", {**files, "dnsmasq.conf": "no-such-option\n"}),
         "large": vendor.backup("large", {**files, "large.txt": "0" * (5 << 20)}),
         "symlink": vendor.backup("symlink", files, members=[
             link("a.conf", "/data/etc/identity", tarfile.SYMTYPE)]),

@@ -322,8 +322,10 @@ static void test_nothing(void **state)
 
 static int load(void **state)
 {
+    char error[256];
+
     (void)state;
-    return qrcode_prepare() ? 0 : -1;
+    return qrcode_prepare(error, sizeof(error)) ? 0 : -1;
 }
 
 int main(void)

@@ -4,6 +4,7 @@
 # that meet each other or lose a process, starts under the service's own restrictions, what is left
 # behind on the disk and in the kernel.
 
+import glob
 import json
 import os
 import pwd
@@ -399,6 +400,19 @@ def check_knows_what_the_signer_will_say(lab):
     status, out, err = lab.gateway.sekisho("check", check=False)
     equal(status, 1, out, err)
     check("does not belong to the key" in err, err)
+
+
+@case()
+def check_knows_that_codes_cannot_be_read(lab):
+    """Without ZBar the daemon does not start."""
+    library = [path for path in glob.glob("/usr/lib/*/libzbar.so.0") if os.path.exists(path)]
+    check(library, "no libzbar")
+    hide = "for path in %s; do mount --bind /dev/null $path || exit 9; done; " % " ".join(library)
+    done = subprocess.run(["unshare", "-m", "sh", "-c", hide + 'exec "$@"', "sh", lab.gateway.program,
+                           "-c", lab.gateway.path, "check"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    check(done.returncode == 1 and "QR codes cannot be read: " in done.stderr, done)
+    equal(lab.gateway.sekisho("check", check=False)[0], 0)
 
 
 @case(start=False)
