@@ -352,6 +352,8 @@ def the_schema_changes_and_changes_back(ground):
     equal(mtools(ground, "mcopy", ground.bundle, "::schema.bundle"), b"")
     to_menu(ground)
     machine.send("5\n")
+    machine.wait(r"Which is installed [^\n]*: ", 60)
+    machine.send("\n")
     machine.wait("Version 0.2.0 is installed", 300)
     machine.wait(r"Start it now\? Type yes: ", 30)
     machine.send("yes\n")
