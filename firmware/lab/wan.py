@@ -117,6 +117,7 @@ def run(ground, perform):
         tool("disk", parts, uki, disk)
     ground.boot(copy_disk(ground.image.disk, os.path.join(work, "wan.img")), "wan", slow=ground.options.slow)
     ground.machine.ready(600)
+    ground.enrol()
     for function in (it_is_healthy, it_takes_a_configuration, by_a_static_address):
         if not perform(function, ground) and function is it_is_healthy:
             return
