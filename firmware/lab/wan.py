@@ -86,6 +86,7 @@ def the_main_job_is_done(ground):
 
 
 def by_a_static_address(ground):
+    ground.enrol()
     connect(ground, "wan = static\nwan-address = %s/24\nwan-gateway = %s\nwan-dns = %s\n" % (
         GATEWAY_WAN4, origin4(INTERNET_ROUTER), origin4(DNS_NUMBER)))
     the_main_job_is_done(ground)
@@ -117,7 +118,6 @@ def run(ground, perform):
         tool("disk", parts, uki, disk)
     ground.boot(copy_disk(ground.image.disk, os.path.join(work, "wan.img")), "wan", slow=ground.options.slow)
     ground.machine.ready(600)
-    ground.enrol()
     for function in (it_is_healthy, it_takes_a_configuration, by_a_static_address):
         if not perform(function, ground) and function is it_is_healthy:
             return
