@@ -15,7 +15,7 @@ from case import check, equal
 from ground import FIRMWARE, GATEWAY_LAN4, copy_disk, stick
 from image import tool
 from processes import wait_for
-from steps import it_is_healthy, put, reset, to_menu
+from steps import identity, it_is_healthy, put, reset, to_menu
 
 DISK = 2048  # MB
 PHRASE = "correct horse battery staple"
@@ -162,6 +162,8 @@ def every_item_of_the_menu(ground):
     check("healthy" in choose(ground, "1"), machine.text[-1000:])
     check(GATEWAY_LAN4 in choose(ground, "2"), machine.text[-1000:])
     ground.fingerprint = re.search("SHA-256 +([0-9A-F:]{95})", choose(ground, "3")).group(1)
+    check("There is no eth9." in choose(ground, "4", (r"Port to the provider \[eth0\]: ", "eth9")),
+          machine.text[-1000:])
     text = choose(ground, "4", (r"Port to the provider \[eth0\]: ", ""), (r"How: [^\n]*\[dhcp\]: ", "static"),
                   (r"Address/bits \[\]: ", "192.0.2.9/24"), (r"Gateway \[\]: ", "192.0.2.1"),
                   (r"Resolvers \[\]: ", "192.0.2.53 $(reboot)"), (r"on the LAN \[192.168.10.1/24\]: ", ""))
@@ -240,7 +242,19 @@ def what_is_signed_otherwise_waits_for_a_word(ground):
         machine.run("/usr/lib/sekisho/stick-configuration", 120)
         text = machine.run("cat /run/offer/why; rm -rf /run/offer")
         check(words in text, path, text)
+    machine.run("[ ! -e /run/done ]")  # nothing that nobody vouches for was run
     equal(clinic_of(ground), "Signed Clinic")
+
+
+def a_change_that_was_cut_off_is_ended(ground):
+    """Between the two renames: what was made ready counts."""
+    machine = ground.machine
+    before = identity(machine)
+    machine.run("rm -rf /data/etc.new /data/etc.before; cp -a /data/etc /data/etc.new && sync && "
+                "mv /data/etc /data/etc.before && echo 'lost = yes' >>/data/etc.before/sekisho.conf; sync")
+    machine.send("reboot\n")
+    machine.ready(600)
+    equal(identity(machine), before)
 
 
 def what_is_hostile_changes_nothing(ground):
@@ -382,7 +396,8 @@ def run(ground, perform):
     doubtful = vendor.files("Doubtful Clinic")
     ground.doubtful = {  # the serial is the time: this one is older than the one below
         vendor.backup("old.backup", doubtful, "vendor"): "not newer than what came so before",
-        vendor.backup("stranger.backup", doubtful, "stranger"): "not one that this device trusts",
+        vendor.backup("stranger.backup", {**doubtful, "dnsmasq.conf": "conf-script=touch /run/done\n"},
+                      "stranger"): "not one that this device trusts",
         vendor.backup("other.backup", doubtful, "vendor", "sekisho-000000"): "signed for another device",
         changed(vendor.backup("changed.backup", doubtful, "vendor")): "not one that this device trusts"}
     ground.signed_files = vendor.files("Signed Clinic")
@@ -422,7 +437,8 @@ def run(ground, perform):
     for function in (a_stick_asks_and_the_gateway_starts_meanwhile, the_data_partition_has_the_disk,
                      every_item_of_the_menu, a_backup_has_no_key, a_sealed_backup_has_the_ca,
                      a_stick_is_taken_after_a_yes, what_is_signed_is_taken_without_a_question,
-                     what_is_signed_otherwise_waits_for_a_word, what_is_hostile_changes_nothing,
-                     the_page_follows_what_counts, the_ca_comes_back_on_another_device, the_schema_changes_and_changes_back):
+                     what_is_signed_otherwise_waits_for_a_word, a_change_that_was_cut_off_is_ended,
+                     what_is_hostile_changes_nothing, the_page_follows_what_counts,
+                     the_ca_comes_back_on_another_device, the_schema_changes_and_changes_back):
         if not perform(function, ground):
             return

@@ -22,7 +22,7 @@ def nothing_leaks_while_it_starts(ground):
     before = len(ground.frames.frames)
     seconds = ground.machine.ready(600)
     time.sleep(5)
-    tries = nothing_leaked(ground, hammer, 5)
+    tries = nothing_leaked(ground, hammer)
     print("    ready after %.0f s; %d rounds of tries, %d frames of the gateway itself on the WAN" % (
         seconds, tries, len(ground.frames.frames) - before))
 

@@ -5,15 +5,16 @@
 # with this machine's pppoe-server (so there is no PPPoE in the test of another architecture).
 
 import os
+import re
 import shutil
 
-from case import NAVIGATE, equal, reached
+from case import NAVIGATE, check, equal, reached
 from ground import copy_disk
 from image import tool
 from network import GATEWAY_WAN4, INTERNET_ROUTER, origin4
 from origins import DNS_NUMBER
 from processes import wait_for
-from steps import it_is_healthy, it_takes_a_configuration, put
+from steps import Hammer, it_is_healthy, it_takes_a_configuration, nothing_leaked, put, to_menu
 
 PROVIDER = origin4(250)
 USER, PASSWORD = "clinic@provider.example", "long-and-secret"
@@ -74,6 +75,25 @@ def connect(ground, settings):
     it_is_healthy(ground)
 
 
+def a_port_that_is_not_there_opens_nothing(ground):
+    machine = ground.machine
+    lines = re.sub("(?m)^wan-interface = .*$", "", ground.files["network.conf"].decode())
+    put(machine, "/data/etc/network.conf", (lines + "wan-interface = eth9\n").encode())
+    machine.run("sync")
+    ground.frames.clear()
+    machine.send("reboot\n")
+    machine.menu(600)
+    machine.shell()
+    machine.run("until [ -e /run/port-missing ]; do sleep 1; done; sleep 10", 300)
+    hammer = Hammer(ground)
+    machine.run("[ ! -e /run/open ] && nft list table inet closed && sleep 10")
+    equal(machine.run("ls /sys/class/net/br-lan/brif").split(), [])
+    nothing_leaked(ground, hammer, 1)
+    to_menu(ground)
+    check("NO PORT eth9" in machine.text[-600:], machine.text[-600:])
+    machine.shell()
+
+
 def the_main_job_is_done(ground):
     lab = ground.lab
     wait_for(lambda: lab.curl("clinician", "https://ehr.example-clinic.jp/", trust="clinic",
@@ -118,7 +138,8 @@ def run(ground, perform):
         tool("disk", parts, uki, disk)
     ground.boot(copy_disk(ground.image.disk, os.path.join(work, "wan.img")), "wan", slow=ground.options.slow)
     ground.machine.ready(600)
-    for function in (it_is_healthy, it_takes_a_configuration, by_a_static_address):
+    for function in (it_is_healthy, it_takes_a_configuration, a_port_that_is_not_there_opens_nothing,
+                     by_a_static_address):
         if not perform(function, ground) and function is it_is_healthy:
             return
     if not with_provider:
