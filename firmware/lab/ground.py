@@ -188,9 +188,12 @@ class Ground:
 
     def enrol(self):
         """The CA's certificate from the enrolment page, as a device takes it."""
-        answer = self.lab.curl("clinician", "http://%s/sekisho-ca.crt" % GATEWAY_LAN4, trust="internet")
-        if answer.status != 200:
-            raise AssertionError("no certificate from the enrolment page: %r" % answer)
+        def ask():
+            answer = self.lab.curl("clinician", "http://%s/sekisho-ca.crt" % GATEWAY_LAN4, trust="internet",
+                                   seconds=10)
+            return answer if answer.status == 200 else None
+
+        answer = wait_for(ask, 60 * self.machine.slow, "no certificate from the enrolment page", 1)
         os.makedirs(os.path.dirname(self.lab.gateway.root), exist_ok=True)
         with open(self.lab.gateway.root, "wb") as file:
             file.write(answer.body)

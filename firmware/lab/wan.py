@@ -106,9 +106,9 @@ def the_main_job_is_done(ground):
 
 
 def by_a_static_address(ground):
-    ground.enrol()
     connect(ground, "wan = static\nwan-address = %s/24\nwan-gateway = %s\nwan-dns = %s\n" % (
         GATEWAY_WAN4, origin4(INTERNET_ROUTER), origin4(DNS_NUMBER)))
+    ground.enrol()
     the_main_job_is_done(ground)
 
 
