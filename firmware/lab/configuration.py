@@ -246,17 +246,6 @@ def what_is_signed_otherwise_waits_for_a_word(ground):
     equal(clinic_of(ground), "Signed Clinic")
 
 
-def a_change_that_was_cut_off_is_ended(ground):
-    """Between the two renames: what was made ready counts."""
-    machine = ground.machine
-    before = identity(machine)
-    machine.run("rm -rf /data/etc.new /data/etc.before; cp -a /data/etc /data/etc.new && sync && "
-                "mv /data/etc /data/etc.before && echo 'lost = yes' >>/data/etc.before/sekisho.conf; sync")
-    machine.send("reboot\n")
-    machine.ready(600)
-    equal(identity(machine), before)
-
-
 def what_is_hostile_changes_nothing(ground):
     machine = ground.machine
     before = machine.run("find /data/etc -type f -exec sha256sum {} + | sort")
@@ -341,6 +330,18 @@ def the_ca_comes_back_on_another_device(ground):
     machine.ready(600)
     it_is_healthy(ground)
     check(ground.fingerprint in machine.run("sekisho ca show"))
+
+
+def a_change_that_was_cut_off_is_ended(ground):
+    """Between the two renames: what was made ready counts."""
+    machine = ground.machine
+    before = identity(machine)
+    lay(ground, "/nonexistent")
+    machine.run("rm -rf /data/etc.new /data/etc.before; cp -a /data/etc /data/etc.new && sync && "
+                "mv /data/etc /data/etc.before && echo 'lost = yes' >>/data/etc.before/sekisho.conf; sync")
+    machine.send("reboot\n")
+    machine.ready(600)
+    equal(identity(machine), before)
 
 
 # --- the schema ---
@@ -437,8 +438,8 @@ def run(ground, perform):
     for function in (a_stick_asks_and_the_gateway_starts_meanwhile, the_data_partition_has_the_disk,
                      every_item_of_the_menu, a_backup_has_no_key, a_sealed_backup_has_the_ca,
                      a_stick_is_taken_after_a_yes, what_is_signed_is_taken_without_a_question,
-                     what_is_signed_otherwise_waits_for_a_word, a_change_that_was_cut_off_is_ended,
-                     what_is_hostile_changes_nothing, the_page_follows_what_counts,
-                     the_ca_comes_back_on_another_device, the_schema_changes_and_changes_back):
+                     what_is_signed_otherwise_waits_for_a_word, what_is_hostile_changes_nothing,
+                     the_page_follows_what_counts, the_ca_comes_back_on_another_device,
+                     a_change_that_was_cut_off_is_ended, the_schema_changes_and_changes_back):
         if not perform(function, ground):
             return
