@@ -164,10 +164,10 @@ def lines(ground, machine, facts):
     lines are in memory.
     """
     ground.collector.shut()
-    # A connection of before the machine was taken up again swallows what nobody reads.
-    machine.run("old=$(pidof rsyslogd); kill $old; while kill -0 $old; do sleep 1; done; "
-                "until pidof rsyslogd && [ -S /dev/log ]; do sleep 1; done; sleep 3", 120)
     try:
+        # A connection of before the machine was taken up again swallows what nobody reads.
+        machine.run("old=$(pidof rsyslogd); kill $old; while kill -0 $old; do sleep 1; done; "
+                    "until pidof rsyslogd && [ -S /dev/log ]; do sleep 1; done; sleep 3", 120)
         for turn in range(8):
             machine.run("for i in $(seq %d %d); do echo %s; done | logger -t power" % (
                 40 * turn + 1, 40 * turn + 40, LINE.replace("%d", "$i")))
