@@ -178,7 +178,7 @@ class Ground:
     @contextlib.contextmanager
     def beside(self, disk, name):
         """Another machine, on the internet's side."""
-        other = Machine(os.path.join(self.work, name), disk, first=16, memory=128,
+        other = Machine(os.path.join(self.work, name), disk, first=16,
                         nets=["tap,ifname=vmisp,script=no,downscript=no"], slow=self.machine.slow,
                         prefix=[*self.lab.network.prefix("gateway"), "nice", "-n", "10"])
         try:
