@@ -12,7 +12,7 @@
 #include <openssl/evp.h>
 
 /* The first line of a file that is closed to others. */
-static bool read_file(const char *path, struct passphrase *passphrase)
+static bool read_file(const char *path, bool is_new, struct passphrase *passphrase)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat facts;
@@ -29,12 +29,15 @@ static bool read_file(const char *path, struct passphrase *passphrase)
     passphrase->size = span_index((struct span){passphrase->text, (size_t)got}, '\n');
     if (passphrase->size > 0 && passphrase->text[passphrase->size - 1] == '\r')
         passphrase->size--;
-    if (passphrase->size > AUTHORITY_PHRASE_MOST) {
+    if (is_new && passphrase->size < AUTHORITY_PHRASE_LEAST)
+        fprintf(stderr, "sekisho: %s: a passphrase has %d bytes at least\n", path,
+                AUTHORITY_PHRASE_LEAST);
+    else if (passphrase->size > AUTHORITY_PHRASE_MOST)
         fprintf(stderr, "sekisho: %s: a passphrase has %d bytes at most\n", path,
                 AUTHORITY_PHRASE_MOST);
-        return false;
-    }
-    return true;
+    else
+        return true;
+    return false;
 }
 
 bool sekisho_get_passphrase(const struct sekisho *sekisho, const char *question, bool is_new,
@@ -43,7 +46,7 @@ bool sekisho_get_passphrase(const struct sekisho *sekisho, const char *question,
     const char *path = sekisho->values[OPTION_PASSPHRASE];
 
     if (path != NULL)
-        return read_file(path, passphrase);
+        return read_file(path, is_new, passphrase);
     if (!isatty(STDIN_FILENO)) {
         fprintf(stderr, "sekisho: the passphrase is asked for on a terminal: there is none, and no "
                         "--passphrase-file\n");

@@ -13,7 +13,7 @@ struct passphrase {
 
 /*
  * From the file that --passphrase-file names, or asked for on the terminal: twice when it is a new
- * one. False when it was said why there is none.
+ * one, which has AUTHORITY_PHRASE_LEAST bytes at least. False when it was said why there is none.
  */
 bool sekisho_get_passphrase(const struct sekisho *sekisho, const char *question, bool is_new,
                             struct passphrase *passphrase);

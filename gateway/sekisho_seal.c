@@ -36,11 +36,8 @@ static enum sekisho_exit run(const struct sekisho *sekisho, bool seals, change *
         return fail(from, error);
     if (!sekisho_get_passphrase(sekisho, "Passphrase of the file: ", seals, &passphrase))
         result = SEKISHO_ERROR;
-    else if (seals && passphrase.size < AUTHORITY_PHRASE_LEAST) {
-        fprintf(stderr, "sekisho: a passphrase has %d bytes at least\n", AUTHORITY_PHRASE_LEAST);
-        result = SEKISHO_ERROR;
-    } else if (!(made = function((struct span){bytes, size},
-                                 (struct span){passphrase.text, passphrase.size}, &made_size)))
+    else if (!(made = function((struct span){bytes, size},
+                               (struct span){passphrase.text, passphrase.size}, &made_size)))
         result = fail(from, fault);
     else if (authority_file_put(to, (struct span){made, made_size}, 0600) < 0)
         result = fail(to, strerror(errno));

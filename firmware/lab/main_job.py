@@ -169,8 +169,8 @@ def a_reload_leaks_nothing(ground):
     nothing_leaked(ground, hammer, 1)
 
 
-FIRST = [nothing_leaks_while_it_starts, it_is_healthy, the_kernel_is_locked_down, an_unconfigured_gateway_is_shut,
-         scan_of_both_sides]
+FIRST = [nothing_leaks_while_it_starts, it_is_healthy, the_kernel_is_locked_down,
+         an_unconfigured_gateway_is_shut, scan_of_both_sides]
 CONFIGURED = [it_takes_a_configuration, the_web_is_inspected, what_is_denied_is_blocked,
               a_bad_certificate_is_not_made_good, a_spliced_service_is_untouched,
               a_consultation_blocks_links_and_files, media_passes_and_nothing_else, quic_is_refused,

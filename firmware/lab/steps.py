@@ -106,7 +106,8 @@ def nothing_leaked(ground, hammer, at_least=5):
 
 def versions(machine):
     """The files of versions on the ESP; none while somebody else has it mounted."""
-    said = machine.run("mount -o ro $(cat /run/esp) /efi && { ls /efi/EFI/Linux; umount /efi; }", check=False)[1]
+    said = machine.run("mount -o ro $(cat /run/esp) /efi && { ls /efi/EFI/Linux; umount /efi; }",
+                       check=False)[1]
     return [word for word in said.split() if word.endswith((".efi", ".part"))]
 
 
@@ -164,7 +165,7 @@ def put(machine, path, content):
 def identity(machine):
     """Name, prefix, and the hashes of the CA and of the configuration: a line each."""
     said = machine.run("cat /data/etc/identity; sha256sum /data/state/ca.pem /data/state/ca-key.pem "
-                       "$(find /data/etc -name '*.conf' -o -name '*.pem')")
+                       "$(find /data/etc -name '*.conf' -o -name '*.pem' | sort)")
     lines = [line for line in said.splitlines() if re.match(r"[0-9a-f]{64}  |(name|prefix)=", line)]
     check(len(lines) >= 6, said)  # these four, and two files of the configuration
     return lines
