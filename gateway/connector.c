@@ -7,11 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <event2/event_struct.h>
 
 #include "filters/memory.h"
+#include "gateway/attempt.h"
 #include "gateway/deadline.h"
 #include "gateway/dns.h"
 #include "gateway/neighbour.h"
@@ -20,16 +18,15 @@
 #include "gateway/socket.h"
 #include "gateway/worker.h"
 
-#define ATTEMPT 3000 /* ms for one address when there are others to try */
+#define PATIENCE 3000 /* ms for one address when there are others to try */
 
 struct connector {
     struct worker *worker;
     connector_callback *callback;
     void *context;
     struct resolution *resolution;
-    struct deadline total, attempt;
-    struct event connected;
-    bool watching;
+    struct deadline total;
+    struct attempt attempt;
     uint16_t port;
     struct address wanted;
     enum destination_class class;
@@ -38,22 +35,11 @@ struct connector {
     struct connector_result result;
 };
 
-static void stop_attempt(struct connector *connector)
-{
-    deadline_clear(&connector->attempt);
-    if (connector->watching)
-        event_del(&connector->connected);
-    connector->watching = false;
-    if (connector->result.fd >= 0)
-        close(connector->result.fd);
-    connector->result.fd = -1;
-}
-
 void connector_cancel(struct connector *connector)
 {
     if (connector == NULL)
         return;
-    stop_attempt(connector);
+    attempt_cancel(&connector->attempt);
     deadline_clear(&connector->total);
     resolver_cancel(connector->resolution);
     free(connector);
@@ -63,15 +49,12 @@ void connector_cancel(struct connector *connector)
 static void finish(struct connector *connector)
 {
     struct connector_result result = connector->result;
-
-    connector->result.fd = -1;
     connector_callback *callback = connector->callback;
     void *context = connector->context;
     connector_cancel(connector);
     callback(context, &result);
 }
 
-static void on_attempt_over(void *context);
 static void on_finish(void *context)
 {
     finish(context);
@@ -80,32 +63,12 @@ static void on_finish(void *context)
 /* The owner is never called back before connector_new() returns. */
 static void finish_soon(struct connector *connector)
 {
-    deadline_clear(&connector->attempt);
     connector->total.expired = on_finish;
     deadline_set(&connector->total, 0);
 }
 
-static void try_next(struct connector *connector);
-
-static void on_connected(evutil_socket_t fd, short what, void *argument)
-{
-    struct connector *connector = argument;
-    int error = 0;
-    socklen_t size = sizeof(error);
-
-    (void)what;
-    if (getsockopt((int)fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
-        stop_attempt(connector);
-        try_next(connector);
-        return;
-    }
-    event_del(&connector->connected);
-    connector->watching = false;
-    finish(connector);
-}
-
-/* 0 when the connection is under way or there, -1 when this address is no good. */
-static int begin_attempt(struct connector *connector, const struct address *address)
+/* False when this address is no good. */
+static bool begin_attempt(struct connector *connector, const struct address *address)
 {
     struct sockaddr_storage target;
     socklen_t size = socket_address(address, connector->port, &target);
@@ -114,21 +77,11 @@ static int begin_attempt(struct connector *connector, const struct address *addr
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE)
             connector->result.reason = REASON_OVERLOAD;
-        return -1;
+        return false;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-    connector->result.fd = fd;
-    if (connect(fd, (struct sockaddr *)&target, size) != 0 && errno != EINPROGRESS) {
-        stop_attempt(connector);
-        return -1;
-    }
-    event_assign(&connector->connected, connector->worker->base, fd, EV_WRITE, on_connected,
-                 connector);
-    event_add(&connector->connected, NULL);
-    connector->watching = true;
-    if (connector->tried < connector->count)
-        deadline_set(&connector->attempt, ATTEMPT);
-    return 0;
+    return attempt_begin(&connector->attempt, fd, (struct sockaddr *)&target, size,
+                         connector->tried < connector->count ? PATIENCE : 0);
 }
 
 static bool is_forbidden(struct connector *connector, const struct address *address)
@@ -164,18 +117,23 @@ static void try_next(struct connector *connector)
         }
         if (connector->result.reason != REASON_OVERLOAD)
             connector->result.reason = REASON_ORIGIN_UNREACHABLE;
-        if (begin_attempt(connector, address) == 0)
+        if (begin_attempt(connector, address))
             return;
     }
     finish_soon(connector);
 }
 
-static void on_attempt_over(void *context)
+static void on_attempt(void *context, enum attempt_end end, int fd)
 {
     struct connector *connector = context;
 
-    stop_attempt(connector);
-    connector->result.reason = REASON_ORIGIN_TIMEOUT;
+    if (end == ATTEMPT_CONNECTED) {
+        connector->result.fd = fd;
+        finish(connector);
+        return;
+    }
+    if (end == ATTEMPT_OVER)
+        connector->result.reason = REASON_ORIGIN_TIMEOUT;
     try_next(connector);
 }
 
@@ -183,7 +141,6 @@ static void on_total_over(void *context)
 {
     struct connector *connector = context;
 
-    stop_attempt(connector);
     connector->result.reason =
         connector->resolution != NULL ? REASON_ORIGIN_UNRESOLVED : REASON_ORIGIN_TIMEOUT;
     finish(connector);
@@ -231,7 +188,7 @@ struct connector *connector_new(struct worker *worker, const char *host, uint16_
     if (wanted != NULL)
         connector->wanted = *wanted;
     deadline_init(&connector->total, worker->base, on_total_over, connector);
-    deadline_init(&connector->attempt, worker->base, on_attempt_over, connector);
+    attempt_init(&connector->attempt, worker->base, on_attempt, connector);
     deadline_set(&connector->total, worker->configuration->timeout_connect);
     if (address_parse(span_of(host), &literal)) {
         connector->candidates[connector->count++] = literal;

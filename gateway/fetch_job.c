@@ -10,15 +10,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <event2/event_struct.h>
-
 #include "filters/memory.h"
+#include "gateway/attempt.h"
 #include "gateway/channel.h"
 #include "gateway/deadline.h"
 #include "gateway/log.h"
 #include "gateway/socket.h"
 
-#define ATTEMPT    3000 /* ms for one address when there are others to try */
+#define PATIENCE   3000 /* ms for one address when there are others to try */
 #define HEAD_LIMIT 16384
 #define TURN       65536 /* bytes taken in one turn of the loop */
 
@@ -30,10 +29,8 @@ struct fetch_job {
     struct resolution *resolution;
     struct address candidates[RESOLVER_ADDRESSES];
     size_t count, tried;
-    struct deadline total, attempt;
-    int fd; /* while it is being connected */
-    struct event connected;
-    bool watching;
+    struct deadline total;
+    struct attempt attempt;
     struct channel *channel;
     struct fetch_answer *answer;
     int memory; /* memfd */
@@ -41,22 +38,11 @@ struct fetch_job {
     enum fetch_fault fault; /* of what was tried until now */
 };
 
-static void stop_attempt(struct fetch_job *job)
-{
-    deadline_clear(&job->attempt);
-    if (job->watching)
-        event_del(&job->connected);
-    job->watching = false;
-    if (job->fd >= 0)
-        close(job->fd);
-    job->fd = -1;
-}
-
 void fetch_job_cancel(struct fetch_job *job)
 {
     if (job == NULL)
         return;
-    stop_attempt(job);
+    attempt_cancel(&job->attempt);
     deadline_clear(&job->total);
     resolver_cancel(job->resolution);
     if (job->channel != NULL)
@@ -99,7 +85,6 @@ static void on_finish(void *context)
 static void finish_soon(struct fetch_job *job, enum fetch_fault fault)
 {
     job->fault = fault;
-    stop_attempt(job);
     job->total.expired = on_finish;
     deadline_set(&job->total, 0);
 }
@@ -189,47 +174,14 @@ static void send_request(struct fetch_job *job)
 
 /* --- the connection --- */
 
-static void try_next(struct fetch_job *job);
-
-static void on_connected(evutil_socket_t fd, short what, void *argument)
-{
-    struct fetch_job *job = argument;
-    int error = 0;
-    socklen_t size = sizeof(error);
-
-    (void)what;
-    if (getsockopt((int)fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
-        stop_attempt(job);
-        try_next(job);
-        return;
-    }
-    deadline_clear(&job->attempt);
-    event_del(&job->connected);
-    job->watching = false;
-    job->channel = channel_new(job->tools->base, job->fd, on_channel, job);
-    job->fd = -1;
-    job->answer = fetch_answer_new(job->limit, HEAD_LIMIT);
-    send_request(job);
-}
-
 static bool begin_attempt(struct fetch_job *job, const struct address *address)
 {
     struct sockaddr_storage target;
     socklen_t size = socket_address(address, job->url.port, &target);
+    int fd = socket(target.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 
-    job->fd = socket(target.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-    if (job->fd < 0)
-        return false;
-    if (connect(job->fd, (struct sockaddr *)&target, size) != 0 && errno != EINPROGRESS) {
-        stop_attempt(job);
-        return false;
-    }
-    event_assign(&job->connected, job->tools->base, job->fd, EV_WRITE, on_connected, job);
-    event_add(&job->connected, NULL);
-    job->watching = true;
-    if (job->tried < job->count)
-        deadline_set(&job->attempt, ATTEMPT);
-    return true;
+    return fd >= 0 && attempt_begin(&job->attempt, fd, (struct sockaddr *)&target, size,
+                                    job->tried < job->count ? PATIENCE : 0);
 }
 
 static void try_next(struct fetch_job *job)
@@ -248,12 +200,17 @@ static void try_next(struct fetch_job *job)
     finish_soon(job, job->fault);
 }
 
-static void on_attempt_over(void *context)
+static void on_attempt(void *context, enum attempt_end end, int fd)
 {
     struct fetch_job *job = context;
 
-    stop_attempt(job);
-    try_next(job);
+    if (end != ATTEMPT_CONNECTED) {
+        try_next(job);
+        return;
+    }
+    job->channel = channel_new(job->tools->base, fd, on_channel, job);
+    job->answer = fetch_answer_new(job->limit, HEAD_LIMIT);
+    send_request(job);
 }
 
 static void on_total_over(void *context)
@@ -283,9 +240,8 @@ struct fetch_job *fetch_job_new(struct fetch_tools *tools, const struct fetch_ur
     job->limit = limit;
     job->callback = callback;
     job->context = context;
-    job->fd = -1;
     deadline_init(&job->total, tools->base, on_total_over, job);
-    deadline_init(&job->attempt, tools->base, on_attempt_over, job);
+    attempt_init(&job->attempt, tools->base, on_attempt, job);
     deadline_set(&job->total, tools->configuration->timeout_fetch);
     job->memory = memfd_create("sekisho-fetch", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (job->memory < 0) {

@@ -18,14 +18,14 @@
 #include <event2/util.h>
 #include <openssl/x509v3.h>
 
+#include "gateway/attempt.h"
 #include "gateway/certificate_tls.h"
 #include "gateway/channel.h"
-#include "gateway/deadline.h"
 #include "gateway/exchange.h"
 #include "gateway/fetch_answer.h"
 #include "gateway/sandbox.h"
 
-#define ATTEMPT    10000 /* ms for one address when there are others to try */
+#define PATIENCE   10000 /* ms for one address when there are others to try */
 #define HEAD_LIMIT 16384
 #define PIECE      16384
 /* Bytes that may be under way: whoever asks daily mostly has seen enough after the first few kB. */
@@ -38,9 +38,7 @@ struct fetch {
     struct evdns_base *dns;
     SSL_CTX *tls;
     struct evutil_addrinfo *next; /* address that is tried */
-    struct deadline attempt;
-    struct event connected;
-    int fd; /* while it is being connected; -1 */
+    struct attempt attempt;
     struct channel *channel;
     struct fetch_answer *answer;
 };
@@ -240,62 +238,16 @@ static SSL *make_session(const struct fetch *fetch)
 
 /* --- the connection --- */
 
-static void try_next(struct fetch *fetch);
-
-static void stop_attempt(struct fetch *fetch)
-{
-    deadline_clear(&fetch->attempt);
-    if (fetch->fd >= 0) {
-        event_del(&fetch->connected);
-        close(fetch->fd);
-    }
-    fetch->fd = -1;
-}
-
-static void on_attempt_over(void *context)
-{
-    stop_attempt(context);
-    try_next(context);
-}
-
-static void on_connected(evutil_socket_t fd, short what, void *argument)
-{
-    struct fetch *fetch = argument;
-    int error = 0;
-    socklen_t size = sizeof(error);
-    SSL *ssl;
-
-    (void)what;
-    if (getsockopt((int)fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0) {
-        on_attempt_over(fetch);
-        return;
-    }
-    deadline_clear(&fetch->attempt);
-    fetch->fd = -1;
-    fetch->channel = channel_new(fetch->base, (int)fd, on_channel, fetch);
-    ssl = make_session(fetch);
-    if (ssl == NULL)
-        finish(UPDATE_FETCH_TLS);
-    channel_start_tls(fetch->channel, ssl, false);
-}
-
 static bool begin_attempt(struct fetch *fetch, const struct evutil_addrinfo *to)
 {
     static const int window = WINDOW;
+    int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
 
-    fetch->fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-    if (fetch->fd < 0)
+    if (fd < 0)
         return false;
-    event_assign(&fetch->connected, fetch->base, fetch->fd, EV_WRITE, on_connected, fetch);
-    setsockopt(fetch->fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window));
-    if (connect(fetch->fd, to->ai_addr, to->ai_addrlen) != 0 && errno != EINPROGRESS) {
-        stop_attempt(fetch);
-        return false;
-    }
-    event_add(&fetch->connected, NULL);
-    if (fetch->next != NULL)
-        deadline_set(&fetch->attempt, ATTEMPT);
-    return true;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window));
+    return attempt_begin(&fetch->attempt, fd, to->ai_addr, to->ai_addrlen,
+                         fetch->next != NULL ? PATIENCE : 0);
 }
 
 static void try_next(struct fetch *fetch)
@@ -308,6 +260,22 @@ static void try_next(struct fetch *fetch)
             return;
     }
     finish(UPDATE_FETCH_UNREACHABLE);
+}
+
+static void on_attempt(void *context, enum attempt_end end, int fd)
+{
+    struct fetch *fetch = context;
+    SSL *ssl;
+
+    if (end != ATTEMPT_CONNECTED) {
+        try_next(fetch);
+        return;
+    }
+    fetch->channel = channel_new(fetch->base, fd, on_channel, fetch);
+    ssl = make_session(fetch);
+    if (ssl == NULL)
+        finish(UPDATE_FETCH_TLS);
+    channel_start_tls(fetch->channel, ssl, false);
 }
 
 static void on_resolved(int result, struct evutil_addrinfo *addresses, void *context)
@@ -333,7 +301,7 @@ static void ask_for_name(struct fetch *fetch)
 void update_fetch(const struct update_source *source, const struct fetch_url *url, size_t limit,
                   int out, pid_t parent)
 {
-    struct fetch fetch = {.url = url, .fd = -1};
+    struct fetch fetch = {.url = url};
 
     signal(SIGPIPE, SIG_IGN);
     if (!keep_only(out))
@@ -350,7 +318,7 @@ void update_fetch(const struct update_source *source, const struct fetch_url *ur
     /* The name is whole; the domain of a provider's lease is no part of it. */
     evdns_base_search_clear(fetch.dns);
     fetch.answer = fetch_answer_new(limit, HEAD_LIMIT);
-    deadline_init(&fetch.attempt, fetch.base, on_attempt_over, &fetch);
+    attempt_init(&fetch.attempt, fetch.base, on_attempt, &fetch);
     ask_for_name(&fetch);
     event_base_dispatch(fetch.base);
     finish(UPDATE_FETCH_UNRESOLVED);
