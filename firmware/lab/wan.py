@@ -7,6 +7,7 @@
 import os
 import re
 import shutil
+import subprocess
 
 from case import NAVIGATE, check, equal, reached
 from ground import copy_disk
@@ -51,7 +52,10 @@ nopcomp
 """ % origin4(DNS_NUMBER)
 
 
-def as_provider(root):
+def as_provider(root, modules):
+    release, = os.listdir(os.path.join(root, "usr/lib/modules"))
+    shutil.copytree(modules, os.path.join(root, "usr/lib/modules", release, "tests"))
+    subprocess.run(["depmod", "-b", root, release], check=True)
     for name in ("pppoe-server", "pppoe"):
         shutil.copy("/usr/sbin/" + name, os.path.join(root, "usr/sbin", name))
     os.makedirs(os.path.join(root, "etc/ppp"), exist_ok=True)
@@ -133,7 +137,7 @@ def run(ground, perform):
     with_provider = ground.image.machine == os.uname().machine
     parts, uki, disk = (os.path.join(work, name) for name in ("parts", "provider.efi", "provider.img"))
     if with_provider:
-        ground.image.variant(work, as_provider)
+        ground.image.variant(work, lambda root: as_provider(root, os.path.join(ground.image.folder, "tests")))
         tool("uki", parts, uki)
         tool("disk", parts, uki, disk)
     ground.boot(copy_disk(ground.image.disk, os.path.join(work, "wan.img")), "wan", slow=ground.options.slow)
