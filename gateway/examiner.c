@@ -209,7 +209,6 @@ static void start_next(struct examiner *examiner)
     struct job *job;
 
     while (examiner->job == NULL && (job = TAILQ_FIRST(&examiner->waiting)) != NULL)
-        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed was taken out of the list
         if (job->is_broken || !start_work(examiner, job)) {
             send_status(job->peer, job->id, EXAMINATION_OPAQUE, 0);
             job_free(job);
@@ -305,7 +304,6 @@ static void forget(struct peer *peer)
     while ((job = LIST_FIRST(&peer->jobs)) != NULL) {
         if (job == examiner->job)
             end_work(examiner);
-        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed was taken out of the list
         job_free(job);
     }
     LIST_REMOVE(peer, next);
@@ -401,7 +399,6 @@ static void examiner_stop(struct child *child)
     if (examiner == NULL)
         return;
     while ((peer = LIST_FIRST(&examiner->peers)) != NULL) {
-        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed was taken out of the list
         link_free(peer->link);
         forget(peer);
     }

@@ -44,7 +44,7 @@ static void block_add(struct http1_message *message, size_t size)
     struct http1_block *block = memory_resize(NULL, 1, sizeof(*block) + room);
     block->size = room;
     block->next = old;
-    if (kept > 0)
+    if (old != NULL) /* else nothing is kept */
         memcpy(block->bytes, old->bytes + message->line, kept);
     message->blocks = block;
     message->line = 0;
