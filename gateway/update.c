@@ -205,8 +205,11 @@ static bool read_bundle(const struct update_place *place, int fd, struct running
     if (*fault == BUNDLE_OK)
         *fault = bundle_fits(manifest, running->device, running->sequence,
                              floor > running->floor ? floor : running->floor);
-    if (*fault == BUNDLE_OK && strcmp(manifest->version, running->version) == 0) {
-        snprintf(error, size, "the update has the name of the version that runs");
+    /* Of what has proved itself the loader takes the last by name, whatever the sequences are. */
+    if (*fault == BUNDLE_OK && strverscmp(manifest->version, running->version) <= 0) {
+        snprintf(error, size,
+                 "version %s does not sort behind %s, which runs: it would not be started",
+                 manifest->version, running->version);
         return false;
     }
     snprintf(error, size, "%s", bundle_fault_text(*fault));

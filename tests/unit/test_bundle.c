@@ -423,8 +423,19 @@ static void test_looks(void **state)
     make(place, "sekisho-aarch64", "1.2.0", 12, "hello", "hello");
     assert_int_equal(look(place, text, sizeof(text)), UPDATE_REFUSED);
     assert_string_equal(text, bundle_fault_text(BUNDLE_DEVICE));
-    make(place, "sekisho-x86_64", "1.1.0", 12, "hello", "hello");
-    assert_int_equal(look(place, text, sizeof(text)), UPDATE_REFUSED);
+    static const char *const before[] = {"1.1.0", "1.0.9", "1.1", "0.9.12"};
+    for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+        make(place, "sekisho-x86_64", before[i], 12, "hello", "hello");
+        assert_int_equal(look(place, text, sizeof(text)), UPDATE_REFUSED);
+        assert_non_null(strstr(text, " does not sort behind 1.1.0, "));
+        assert_int_equal(install(place, text, sizeof(text)), -1);
+        assert_non_null(strstr(text, " does not sort behind 1.1.0, "));
+    }
+    static const char *const behind[] = {"1.1.1", "1.10.0", "1.1.0-1", "2"};
+    for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
+        make(place, "sekisho-x86_64", behind[i], 12, "hello", "hello");
+        assert_int_equal(look(place, text, sizeof(text)), UPDATE_NEWER);
+    }
     make(place, "sekisho-x86_64", "1.1.0", 11, "hello", "hello");
     assert_int_equal(look(place, text, sizeof(text)), UPDATE_OLD);
     assert_string_equal(text, "version 1.1.0 is offered, and 1.1.0 runs");
