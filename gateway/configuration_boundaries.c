@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gateway/configuration_parse.h"
 #include "gateway/dns.h"
@@ -24,15 +25,30 @@ static bool is_lan(const struct configuration *c, const char *interface)
     return false;
 }
 
+/* Nothing arrives by the port of a bridge: a LAN that is called so would be nobody's. */
+static void check_port(struct reader *reader, struct rule rule, const char *what,
+                       const char *interface)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "/sys/class/net/%s/brport", interface);
+    if (access(path, F_OK) == 0)
+        reader_error(reader, rule, "%s: \"%s\" is a port of a bridge: expected the bridge", what,
+                     interface);
+}
+
 static void check_lan(struct reader *reader)
 {
     const struct configuration *c = reader->configuration;
 
-    for (size_t i = 0; i < c->lan_count; i++)
+    for (size_t i = 0; i < c->lan_count; i++) {
+        check_port(reader, reader_rule_of(reader, SECTION_NETWORK, "lan"), "network.lan",
+                   c->lan[i]);
         for (size_t j = 0; j < i; j++)
             if (strcmp(c->lan[i], c->lan[j]) == 0)
                 reader_error(reader, reader_rule_of(reader, SECTION_NETWORK, "lan"),
                              "network.lan: \"%s\" is listed twice", c->lan[i]);
+    }
 }
 
 /* The segment before `index` that has the interface, or NULL. */
@@ -65,6 +81,7 @@ static void check_segment(struct reader *reader, size_t index)
     for (size_t i = 0; i < segment->interface_count; i++) {
         const char *interface = segment->interfaces[i];
 
+        check_port(reader, segment->rule, "segment", interface);
         if (is_lan(c, interface))
             reader_error(reader, segment->rule, "segment \"%s\": \"%s\" is of network.lan too",
                          segment->name, interface);

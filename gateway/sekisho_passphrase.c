@@ -53,7 +53,7 @@ bool sekisho_get_passphrase(const struct sekisho *sekisho, const char *question,
         return false;
     }
     if (EVP_read_pw_string_min(passphrase->text, is_new ? AUTHORITY_PHRASE_LEAST : 0,
-                               (int)sizeof(passphrase->text), question, is_new) != 0) {
+                               (int)sizeof(passphrase->text) - 1, question, is_new) != 0) {
         fprintf(stderr, "sekisho: no passphrase\n");
         return false;
     }
