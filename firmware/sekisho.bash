@@ -18,7 +18,7 @@ _sekisho_commands() {
 _sekisho_value() { # OPTION WORD
     local folder names=''
     case $1 in
-    -c | --configuration | -s | --socket | -o | --output)
+    -c | --configuration | -s | --socket | -o | --output | -R | --root-key | -P | --passphrase-file)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$2")
         ;;

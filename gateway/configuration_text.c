@@ -122,7 +122,10 @@ static void write_range(struct evbuffer *out, const struct option_row *option)
     long long least = (long long)option->least, greatest = (long long)option->greatest;
 
     if (type == OPTION_DURATION)
-        evbuffer_add_printf(out, "From %lld ms to %lld h.\n", least, greatest / 3600000);
+        evbuffer_add_printf(out,
+                            greatest % 3600000 == 0 ? "From %lld ms to %lld h.\n"
+                                                    : "From %lld ms to %lld s.\n",
+                            least, greatest / (greatest % 3600000 == 0 ? 3600000 : 1000));
     else if (type == OPTION_SIZE)
         evbuffer_add_printf(out, "From %lld bytes to %lld kB.\n", least, greatest / 1024);
     else if (type == OPTION_NUMBER || type == OPTION_PORTS || type == OPTION_PORT_RANGES)

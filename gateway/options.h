@@ -337,7 +337,7 @@ enum option_type {
     X(TIMEOUTS, "splice", DURATION, "1h", 10, 7 * DAY, NULL, CONFIGURATION(timeout_splice),        \
       "A spliced connection or a WebSocket without traffic.")                                      \
     X(TIMEOUTS, "drain", DURATION, "30s", 10, DAY, NULL, CONFIGURATION(timeout_drain),             \
-      "What connections of the old configuration get to finish after a reload or at a stop.")      \
+      "What connections of the old configuration get to finish after a reload.")                   \
     X(TIMEOUTS, "sniff", DURATION, "5s", 10, DAY, NULL, CONFIGURATION(timeout_sniff),              \
       "Waiting for the first bytes of a body before it is judged by what is there; of a part of "  \
       "a page at most one second.")                                                                \
@@ -358,7 +358,9 @@ enum option_type {
     X(PROCESS, "control-group", TEXT, "", 0, 0, NULL, CONFIGURATION(control_group),                \
       "A group that may use the control socket besides root.")                                     \
     X(PROCESS, "pages", PATH, SEKISHO_DATA_DIR "/pages", 0, 0, NULL,                               \
-      CONFIGURATION(pages_directory), "The folder of block.html, messages.ja and messages.en.")    \
+      CONFIGURATION(pages_directory),                                                              \
+      "The folder of block.html, messages.ja and messages.en; for the portal of enrol.html, "      \
+      "enrol.ja and enrol.en too.")                                                                \
     X(SERVICE, "title", TEXT, "", 0, 0, NULL, MEMBER(service, title),                              \
       "Its name for the page and the reader of the log. Otherwise the section's own.")             \
     X(SERVICE, "splice", HOSTS, NULL, TREAT_SPLICE, 0, NULL, MEMBER(service, hosts),               \
