@@ -166,11 +166,16 @@ def every_item_of_the_menu(ground):
           machine.text[-1000:])
     text = choose(ground, "4", (r"Port to the provider \[eth0\]: ", ""), (r"How: [^\n]*\[dhcp\]: ", "static"),
                   (r"Address/bits \[\]: ", "192.0.2.9/24"), (r"Gateway \[\]: ", "192.0.2.1"),
-                  (r"Resolvers \[\]: ", "192.0.2.53 $(reboot)"), (r"on the LAN \[192.168.10.1/24\]: ", ""))
-    check("A sign in it is not taken." in text and "It counts from the next start on" in text, text)
+                  (r"Resolvers \[\]: ", "192.0.2.53 $(reboot)"),
+                  (r"on the LAN \[192.168.10.1/24\]: ", "192.168.10.1"))
+    check("A sign in it is not taken." in text and "lan-address is no address" in text and
+          "It counts from the next start on" not in text, text)
     text = choose(ground, "4", (r"Port to the provider \[eth0\]: ", ""), (r"How: [^\n]*\[static\]: ", "dhcp"),
-                  (r"on the LAN \[192.168.10.1/24\]: ", ""))
-    check("No file NAME.bundle was found." in choose(ground, "5"), machine.text[-1000:])
+                  (r"on the LAN \[192.168.10.1\]: ", "192.168.10.1/24"))
+    check("It counts from the next start on" in text, text)
+    where = r"back to the version before \[stick\]: "
+    check("No file NAME.bundle was found." in choose(ground, "5", (where, "")), machine.text[-1000:])
+    check("There is no version before" in choose(ground, "5", (where, "back")), machine.text[-1000:])
     check("written: %s.backup" % ground.name in choose(ground, "6", ("yes or no .no.: ", "")),
           machine.text[-1000:])
     check("There is no nonsense." in choose(ground, "7", (r"There are: [^\n]*\n[^\n]*: ", "nonsense")),
@@ -211,6 +216,8 @@ def a_sealed_backup_has_the_ca(ground):
 def a_stick_is_taken_after_a_yes(ground):
     machine = ground.machine
     machine.send("9\n")
+    machine.wait("again or off .again.: ", 30)
+    machine.send("\n")
     machine.wait(r"Take it\? Type yes: ", 600)
     machine.send("yes\n")
     machine.wait("It counts from the next start on", 120)
@@ -319,7 +326,8 @@ def the_ca_comes_back_on_another_device(ground):
     check("Not taken: it cannot be opened." in text, text)
     text = choose(ground, "7", (r"There are: [^\n]*\n[^\n]*: ", sealed), ("Type yes: ", "yes"),
                   ("Passphrase of the file: ?$", PHRASE))
-    check("It counts from the next start on" in text and PHRASE not in text, text)
+    check("It counts from the next start on" in text and PHRASE not in text and
+          "the key of the CA of now is gone for good" in text, text)
     check(ground.fingerprint in choose(ground, "3"), machine.text[-1500:])
     machine.shell()
     modes = machine.run("stat -c '%n %a %U' /data/state/ca.pem /data/state/ca-key.pem")
@@ -367,6 +375,8 @@ def the_schema_changes_and_changes_back(ground):
     equal(mtools(ground, "mcopy", ground.bundle, "::schema.bundle"), b"")
     to_menu(ground)
     machine.send("5\n")
+    machine.wait("back to the version before .stick.: ", 30)
+    machine.send("\n")
     machine.wait(r"Which is installed [^\n]*: ", 60)
     machine.send("\n")
     machine.wait("Version 0.2.0 is installed", 300)
@@ -379,14 +389,41 @@ def the_schema_changes_and_changes_back(ground):
     equal(machine.run("cat /data/etc.schema-1/network.conf"), before)
     said(ground, "configuration: brought from schema 1 to 2")
     it_is_healthy(ground)
-    # The version before is started again.
-    machine.run("mount $(cat /run/esp) /efi && rm /efi/EFI/Linux/sekisho_0.2.0*.efi && sync && umount /efi")
-    machine.send("reboot\n")
+    said(ground, "update: version 0.2.0 has proved itself")
+    to_menu(ground)
+    machine.send("5\n")
+    machine.wait("back to the version before .stick.: ", 30)
+    machine.send("back\n")
+    machine.wait(r"Version 0.1.0 takes the place of 0.2.0. Type yes: ", 60)
+    machine.send("yes\n")
+    machine.wait(r"Start it now\? Type yes: ", 30)
+    machine.send("yes\n")
     machine.ready(600)
+    check("version=0.1.0" in machine.run("cat /run/release"))
+    said(ground, "update: back to version 0.1.0, asked for on the console")
     check("version=0.1.0" in machine.run("cat /run/release"))
     equal(machine.run("cat /data/etc/network.conf"), before)
     equal(machine.run("cat /data/etc.schema-2/network.conf"), after)
     said(ground, "configuration: of schema 2, which this version does not know: the one of schema 1 is back")
+    it_is_healthy(ground)
+
+
+# --- which disk it is ---
+
+def a_stick_that_looks_like_the_disk_is_not_believed(ground):
+    disk = ground.machine.disk
+    alike = copy_disk(ground.image.disk, os.path.join(ground.work, "alike.img"))
+    ground.machine.run("sync; mount -o remount,ro /data; sync")
+    machine = ground.boot(disk, "configuration", slow=ground.options.slow, stick=alike)
+    machine.menu(600)
+    check("NOTHING IS SERVED: two disks with an image" in machine.text[-600:], machine.text[-600:])
+    machine.kill()
+    # The label of its file system is the system's, and it has a partition for data.
+    subprocess.run(["sfdisk", "--quiet", "--part-label", alike, "1", "other"], check=True,
+                   stdout=subprocess.DEVNULL)
+    machine = ground.boot(disk, "configuration", slow=ground.options.slow, stick=alike)
+    machine.ready(600)
+    equal(machine.run("cat /run/esp").split(), ["/dev/vda1"])
     it_is_healthy(ground)
 
 
@@ -410,6 +447,7 @@ def run(ground, perform):
     unlike = "it holds what no backup holds"
     ground.hostile = {"bomb": "it is no backup", "broken": "it cannot be used",
                       "resolver": "it cannot be used: dnsmasq: bad option",
+                      "port": "is a port of a bridge", "address": "lan-address is no address",
                       "cut": "it cannot be unpacked", "large": "it is too large", "symlink": unlike,
                       "hardlink": unlike, "out": unlike,
                       "key": unlike, "newer": "made for a newer version"}
@@ -417,6 +455,9 @@ def run(ground, perform):
         "bomb": bomb,
         "broken": vendor.backup("broken", {**files, "sekisho.conf": "policy { mode = x }\n"}),
         "resolver": vendor.backup("resolver", {**files, "dnsmasq.conf": "no-such-option\n"}),
+        "port": vendor.backup("port", {
+            **files, "sekisho.conf": files["sekisho.conf"].replace('"br-lan"', '"eth1"')}),
+        "address": vendor.backup("address", {**files, "network.conf": "lan-address = 192.168.10.1\n"}),
         "large": vendor.backup("large", {**files, "large.txt": "0" * (5 << 20)}),
         "symlink": vendor.backup("symlink", files, members=[
             link("a.conf", "/data/etc/identity", tarfile.SYMTYPE)]),
@@ -440,6 +481,7 @@ def run(ground, perform):
                      a_stick_is_taken_after_a_yes, what_is_signed_is_taken_without_a_question,
                      what_is_signed_otherwise_waits_for_a_word, what_is_hostile_changes_nothing,
                      the_page_follows_what_counts, the_ca_comes_back_on_another_device,
-                     a_change_that_was_cut_off_is_ended, the_schema_changes_and_changes_back):
+                     a_change_that_was_cut_off_is_ended, the_schema_changes_and_changes_back,
+                     a_stick_that_looks_like_the_disk_is_not_believed):
         if not perform(function, ground):
             return

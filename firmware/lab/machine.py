@@ -30,17 +30,20 @@ class Machine:
     `first`: the last part of the first one's address on the cable. `direct`: words that give the
     kernel to QEMU, in the place of UEFI. `firmware`: (code, variables) of UEFI; the variables are
     copied once and kept. `recording`: a file that gets every write and flush of the disk (recording.py).
-    `state`: goes on where save() of a machine with the same devices has stopped.
+    `state`: goes on where save() of a machine with the same devices has stopped. `turned`: the ports are
+    found in the other order.
     """
 
     def __init__(self, folder, disk, nets=(), memory=256, firmware=None, prefix=(), stick=None,
-                 slow=1.0, descriptors=(), first=1, kind="x86_64", direct=(), recording=None, state=None):
+                 slow=1.0, descriptors=(), first=1, kind="x86_64", direct=(), recording=None, state=None,
+                 turned=False):
         self.program, self.board, self.firmware = KINDS[kind]
         self.folder, self.disk, self.nets, self.memory = folder, disk, nets, memory
         self.firmware = firmware or self.firmware
         self.prefix, self.stick, self.slow = list(prefix), stick, slow
         self.descriptors, self.first, self.direct = descriptors, first, list(direct)
         self.recording, self.state = recording, state
+        self.turned = turned
         self.variables = os.path.join(folder, "variables.fd")
         self.text = ""
         self.process = self.serial = None
@@ -71,9 +74,10 @@ class Machine:
             words += ["-drive", "if=none,id=stick,format=raw,file=" + self.stick,
                       "-device", "qemu-xhci", "-device", "usb-storage,drive=stick"]
         for number, net in enumerate(self.nets):
+            place = len(self.nets) - 1 - number if self.turned else number
             words += ["-netdev", net + ",id=net%d" % number, "-device",
                       "virtio-net-pci,netdev=net%d,romfile=,mac=52:54:00:00:00:%02x,addr=%#x" % (
-                          number, number + self.first, 0x10 + number)]
+                          number, number + self.first, 0x10 + place)]
         return words
 
     def _disk_words(self):

@@ -8,10 +8,10 @@ import time
 from case import NAVIGATE, check, equal, not_reached, reached
 from echo import Echo, attempt
 from ground import copy_disk
-from network import GATEWAY_LAN4, GATEWAY_WAN4
+from network import CLIENTS, GATEWAY_LAN4, GATEWAY_WAN4
 from origins import FILES
 from processes import wait_for
-from steps import (ELSEWHERE, LAB_NAMES, MEDIA, Hammer, it_is_healthy, it_takes_a_configuration,
+from steps import (CONFIGURATION, ELSEWHERE, LAB_NAMES, MEDIA, Hammer, it_is_healthy, it_takes_a_configuration,
                    nothing_leaked, put)
 
 
@@ -169,12 +169,45 @@ def a_reload_leaks_nothing(ground):
     nothing_leaked(ground, hammer, 1)
 
 
+def nobody_outside_can_begin(ground):
+    """Unless a permit says so; whatever sekishod's egress is."""
+    lab, machine = ground.lab, ground.machine
+    clinician = CLIENTS["clinician"][0]
+    lab.network.run("internet", "ip", "route", "replace", clinician, "via", GATEWAY_WAN4)
+    put(machine, "/data/etc/sekisho.conf", CONFIGURATION.replace(
+        "network {", "network { egress = open").encode() +
+        b'permit "in" { from = {"203.0.113.0/24"} to = {"%s/32"} tcp = {"5001"} }\n' % clinician.encode())
+    machine.run("sekisho reload", 120)
+    with Echo(lab, "clinician", clinician, 5000), Echo(lab, "clinician", clinician, 5001):
+        equal(attempt(lab, "internet", "tcp", clinician, 5001)[0], "passes", "by the permit")
+        for kind in ("tcp", "udp"):
+            equal(attempt(lab, "internet", kind, clinician, 5000, seconds=2)[0], "silent", kind)
+    put(machine, "/data/etc/sekisho.conf", CONFIGURATION.encode())
+    machine.run("sekisho reload", 120)
+
+
+def rules_that_judge_another_lan_shut_everything(ground):
+    machine = ground.machine
+    put(machine, "/data/etc/sekisho.conf", CONFIGURATION.replace('"br-lan"', '"br_lan"').encode())
+    machine.run("sekisho reload; until nft list table inet closed; do sleep 1; done", 120)
+    ground.frames.clear()
+    hammer = Hammer(ground)
+    status, said = machine.run("sleep 5; /usr/lib/sekisho/healthy", check=False)
+    check(status == 1, said)
+    nothing_leaked(ground, hammer, 1)
+    put(machine, "/data/etc/sekisho.conf", CONFIGURATION.encode())
+    machine.run("sekisho reload", 120)
+    it_is_healthy(ground)
+    reached(ground.lab, ground.lab.curl("clinician", "https://ehr.example-clinic.jp/", trust="clinic", seconds=60))
+
+
 FIRST = [nothing_leaks_while_it_starts, it_is_healthy, the_kernel_is_locked_down,
          an_unconfigured_gateway_is_shut, scan_of_both_sides]
 CONFIGURED = [it_takes_a_configuration, the_web_is_inspected, what_is_denied_is_blocked,
               a_bad_certificate_is_not_made_good, a_spliced_service_is_untouched,
               a_consultation_blocks_links_and_files, media_passes_and_nothing_else, quic_is_refused,
-              the_log_waits_for_its_collector, the_media_survives_the_daemon, a_reload_leaks_nothing]
+              the_log_waits_for_its_collector, the_media_survives_the_daemon, a_reload_leaks_nothing,
+              nobody_outside_can_begin, rules_that_judge_another_lan_shut_everything]
 
 
 def run(ground, perform):

@@ -54,6 +54,17 @@ class Story(Facts):
             self.name, len(self.recording.entries), len(self.recording.bytes) >> 20))
 
 
+def waiting_for_its_disk(root):
+    """For as long as the label of the ESP is another one."""
+    path = os.path.join(root, "usr/lib/sekisho/boot")
+    with open(path, encoding="ascii") as file:
+        text = file.read()
+    check("\nif data; then\n" in text, "boot looks for its disk elsewhere")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text.replace("\nif data; then\n",
+                                "\nuntil findfs LABEL=SEKISHO-ESP; do sleep 1; done\nif data; then\n"))
+
+
 def loader_takes(versions):
     """As systemd-boot sorts: what has no tries left last, then the newest first."""
     def order(version):
@@ -103,11 +114,10 @@ class Power:
         """
         image = self.ground.image
         folder = os.path.join(self.folder, "waiting")
-        parts = image.variant(folder)
+        parts = image.variant(folder, waiting_for_its_disk)
         tool("uki", parts, os.path.join(folder, "efi"), COMMAND_LINE="loglevel=7")
         disk = os.path.join(folder, "disk.img")
         tool("disk", parts, os.path.join(folder, "efi"), disk)
-        # Another label: it is not found.
         subprocess.run(["mlabel", "-i", disk + "@@1M", "::OTHER"], check=True, stdout=subprocess.DEVNULL)
         machine = self.ground.boot(disk, "power/waiting", slow=self.ground.options.slow, stick=self.blank)
         machine.wait("802.1Q VLAN Support", 300)

@@ -74,7 +74,7 @@ def an_update_by_url_waits(ground):
     machine.wait("VERSION 0.1.1 WAITS FOR A START", 60)
     machine.menu(60)
     machine.send("5\n")
-    machine.wait(re.escape("web (%s) or stick [web]: " % url("good")), 30)
+    machine.wait(re.escape("web (%s), stick, or back to the version before [web]: " % url("good")), 30)
     machine.send("\n")
     machine.wait("Nothing newer: version 0.1.1 is offered, and 0.1.1 waits for the next start", 120)
     machine.menu(60)

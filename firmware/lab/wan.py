@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# The group "wan": the other ways to a provider. A static address; then PPPoE, with a provider that is
+# The group "wan": the provider's port, what has nothing opened at all, and the other ways to a provider. A
+# static address; then PPPoE, with a provider that is
 # a machine of its own, because a PPPoE server needs PPP in its kernel: the image's kernel and pppd
 # with this machine's pppoe-server (so there is no PPPoE in the test of another architecture).
 
@@ -88,14 +89,44 @@ def a_port_that_is_not_there_opens_nothing(ground):
     machine.send("reboot\n")
     machine.menu(600)
     machine.shell()
-    machine.run("until [ -e /run/port-missing ]; do sleep 1; done; sleep 10", 300)
+    machine.run("until grep -q 'there is no port eth9' /run/closed; do sleep 1; done; sleep 10", 300)
     hammer = Hammer(ground)
     machine.run("[ ! -e /run/open ] && nft list table inet closed && sleep 10")
     equal(machine.run("ls /sys/class/net/br-lan/brif").split(), [])
     nothing_leaked(ground, hammer, 1)
     to_menu(ground)
-    check("NO PORT eth9" in machine.text[-600:], machine.text[-600:])
+    check("NOTHING IS OPEN: there is no port eth9" in machine.text[-600:], machine.text[-600:])
     machine.shell()
+
+
+def what_cannot_be_used_opens_nothing(ground):
+    """Neither what is no address, nor a network that is the provider's too."""
+    machine = ground.machine
+    for settings, look, words in (
+            ("lan-address = 192.168.10.1\n", "grep -q . /run/closed",
+             "NOTHING IS OPEN: network.conf: lan-address is no address"),
+            ("lan-address = 203.0.113.129/25\n", "[ -e /run/overlap ]", "THE PROVIDER'S NETWORK IS THE LAN'S")):
+        put(machine, "/data/etc/network.conf", ground.files["network.conf"] + settings.encode())
+        machine.run("sync")
+        machine.send("reboot\n")
+        machine.menu(600)
+        machine.shell()
+        machine.run("until %s; do sleep 1; done" % look, 300)
+        check("inet 203.0.113.1/" not in machine.run("ip -4 addr"))
+        to_menu(ground)
+        check(words in machine.text[-600:], machine.text[-600:])
+        machine.shell()
+
+
+def the_provider_s_port_is_known_by_its_address(ground):
+    """With another kernel, or another card, the ports may be found in another order."""
+    put(ground.machine, "/data/etc/network.conf", ground.files["network.conf"])
+    ground.machine.run("sync; mount -o remount,ro /data; sync")
+    ground.boot(ground.machine.disk, "wan", slow=ground.options.slow, turned=True)
+    ground.machine.ready(600)
+    it_is_healthy(ground)
+    equal(ground.machine.run("cat /run/port").split(), ["eth1"])
+    the_main_job_is_done(ground)
 
 
 def the_main_job_is_done(ground):
@@ -103,7 +134,7 @@ def the_main_job_is_done(ground):
     ground.enrol()
     wait_for(lambda: lab.curl("clinician", "https://ehr.example-clinic.jp/", trust="clinic",
                               seconds=30).status == 200, 120 * ground.machine.slow,
-             lambda: ground.machine.run("ip addr; ip route; cat /run/log/pppd; sekisho status", check=False)[1], 3)
+             lambda: ground.machine.run("ip addr; ip route; cat /run/resolv.upstream; grep ppp /run/log/messages; sekisho status", check=False)[1], 3)
     reached(lab, lab.curl("clinician", "https://web.splice.example/", trust="internet", seconds=60))
     equal(lab.curl("clinician", *NAVIGATE, "https://bit.ly/x", trust="clinic", seconds=60).status, 403)
     seen = lab.origins.requests("ehr.example-clinic.jp", least=1)
@@ -123,11 +154,15 @@ def by_pppoe(ground):
     equal((GATEWAY_WAN4 in said, "mtu 1492" in said), (True, True), said)
 
 
+def connections(ground):
+    return int(ground.machine.run("grep -c 'local  IP address' /run/log/messages", check=False)[1].split()[-1])
+
+
 def a_provider_that_comes_back_is_used_again(ground):
-    before = ground.machine.run("grep -c 'local  IP address' /run/log/pppd").strip()
+    before = connections(ground)
     ground.provider.run("killall pppd")
-    wait_for(lambda: ground.machine.run("grep -c 'local  IP address' /run/log/pppd").strip() != before,
-             120 * ground.machine.slow, lambda: ground.machine.run("cat /run/log/pppd")[-1500:], 3)
+    wait_for(lambda: connections(ground) > before, 120 * ground.machine.slow,
+             lambda: ground.machine.run("grep ppp /run/log/messages")[-1500:], 3)
     the_main_job_is_done(ground)
 
 
@@ -143,6 +178,7 @@ def run(ground, perform):
     ground.boot(copy_disk(ground.image.disk, os.path.join(work, "wan.img")), "wan", slow=ground.options.slow)
     ground.machine.ready(600)
     for function in (it_is_healthy, it_takes_a_configuration, a_port_that_is_not_there_opens_nothing,
+                     what_cannot_be_used_opens_nothing, the_provider_s_port_is_known_by_its_address,
                      by_a_static_address):
         if not perform(function, ground) and function is it_is_healthy:
             return
