@@ -34,7 +34,7 @@
     X(OPAQUE_ARCHIVE, "opaque-archive", 403, "xv", "content that cannot be looked into")           \
     X(UNKNOWN_DOWNLOAD, "unknown-download", 403, "xv",                                             \
       "a download that the clinic has not listed")                                                 \
-    X(MALWARE, "malware", 403, "vi", "the virus scanner found something")                          \
+    X(MALWARE, "malware", 403, "vi", "a virus scanner found something; none can be connected yet") \
     X(NO_SNI, "no-sni", 0, "xv", "a TLS client that does not say which host it wants")             \
     X(NOT_WEB, "not-web", 0, "xv", "not HTTP, and not to a listed service")                        \
     X(LOOP, "loop", 403, "-", "the destination is the gateway itself or a local address")          \

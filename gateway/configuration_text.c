@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The tables of options.h as text: every default as a configuration, and the manual's section. */
+/* The tables of options.h as text: every default as a configuration, and the manual's section; and
+ * those of the log, for the manual. */
 #include <event2/buffer.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "filters/reason.h"
 #include "gateway/options.h"
+#include "gateway/record.h"
 
 #define COLUMN 96
 
@@ -153,6 +157,47 @@ static void write_item(struct evbuffer *out, const struct option_row *option)
     }
 }
 
+/* An event, a field or a reason of the log. */
+static void write_word(struct evbuffer *out, const char *name, const char *more, const char *help)
+{
+    evbuffer_add_printf(out, ".It Cm %s%s\n", name, more);
+    write_roff(out, help);
+}
+
+static void write_log(struct evbuffer *out)
+{
+    char more[48];
+
+    evbuffer_add_printf(out, ".Sh THE LOG\n.Ss Events\n"
+                             "Each line has one, as the MSGID and as the field\n.Cm event .\n"
+                             ".Bl -tag -width Ds -compact\n");
+#define X(symbol, name, severity, who, help) write_word(out, name, "", help);
+    RECORD_EVENTS(X)
+#undef X
+    evbuffer_add_printf(out, ".El\n.Ss Fields\nA field that has nothing to say is left out.\n"
+                             ".Bl -tag -width Ds -compact\n");
+#define X(symbol, name, help) write_word(out, name, "", help);
+    RECORD_FIELDS(X)
+#undef X
+    evbuffer_add_printf(out, ".El\n.Ss Reasons\n"
+                             "With the item of the checklist, and the status of the answer where "
+                             "requests are read.\n.Bl -tag -width Ds -compact\n");
+    for (int reason = 0; reason < REASON_COUNT; reason++) {
+        unsigned status = reason_status(reason);
+        const char *item = reason_item(reason);
+        size_t used = 0;
+
+        more[0] = '\0';
+        if (strcmp(item, "-") != 0)
+            used = (size_t)snprintf(more, sizeof(more), " No \\(en item %s", item);
+        if (status != 0)
+            snprintf(more + used, sizeof(more) - used, "%s %u", used > 0 ? "," : " No \\(en",
+                     status);
+        write_word(out, reason_code(reason), more, reason_help(reason));
+    }
+    evbuffer_add_printf(out, ".El\n");
+}
+
 void configuration_write_manual(struct evbuffer *out)
 {
     for (size_t i = 0; i < SECTION_COUNT; i++) {
@@ -168,4 +213,5 @@ void configuration_write_manual(struct evbuffer *out)
                 write_item(out, &option_rows[j]);
         evbuffer_add_printf(out, ".El\n");
     }
+    write_log(out);
 }

@@ -19,7 +19,7 @@
 #define RESERVE     640
 
 static const char *const field_names[] = {
-#define X(symbol, name) name,
+#define X(symbol, name, help) name,
     RECORD_FIELDS(X)
 #undef X
 };
@@ -29,7 +29,7 @@ static const struct {
     int severity;
     unsigned who; /* enum roles */
 } events[] = {
-#define X(symbol, name, severity, who) {name, severity, who},
+#define X(symbol, name, severity, who, help) {name, severity, who},
     RECORD_EVENTS(X)
 #undef X
 };

@@ -7,6 +7,9 @@
 
 #include "tests/unit/configuration_fixture.h"
 
+#include "filters/reason.h"
+#include "gateway/record.h"
+
 static void test_nearest(void **state)
 {
     (void)state;
@@ -85,6 +88,20 @@ static const char *source_folder(void)
     return folder_said ? folder_said : ".";
 }
 
+/* With a line of explanation. */
+static void assert_listed(const char *section, const char *name)
+{
+    char item[64];
+
+    snprintf(item, sizeof(item), "\n.It Cm %s", name);
+    const char *found = strstr(section, item);
+    while (found != NULL && strchr(" \n", found[strlen(item)]) == NULL)
+        found = strstr(found + 1, item);
+    if (found == NULL)
+        fail_msg("%s stands in no manual", name);
+    assert_true(strcspn(strchr(found + 1, '\n') + 1, "\n") > 1);
+}
+
 static void test_manual(void **state)
 {
     char *section = text_of(configuration_write_manual), *next = section;
@@ -101,8 +118,17 @@ static void test_manual(void **state)
     /* a line of text that began with a dot or an apostrophe would be a request to roff */
     for (char *line = section; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
         if (*line == '.' && strncmp(line, ".It ", 4) && strncmp(line, ".Ss ", 4) &&
-            strncmp(line, ".Bl ", 4) && strncmp(line, ".El", 3))
+            strncmp(line, ".Bl ", 4) && strncmp(line, ".El", 3) &&
+            strncmp(line, ".Cm event .\n", 12) && strncmp(line, ".Sh THE LOG\n", 12))
             fail_msg("not a line of the page: %.40s", line);
+    next = strstr(section, ".Sh THE LOG\n");
+    assert_non_null(next);
+    for (int i = 0; i < EVENT_COUNT; i++)
+        assert_listed(next, record_event_name(i));
+    for (int i = 0; i < RECORD_FIELD_COUNT; i++)
+        assert_listed(next, record_field_name(i));
+    for (int i = 0; i < REASON_COUNT; i++)
+        assert_listed(next, reason_code(i));
     free(section);
 
     char *path = NULL, line[1024];
