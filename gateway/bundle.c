@@ -58,6 +58,25 @@ static bool take_word(struct span *text, const char *name, char word[BUNDLE_TEXT
     return true;
 }
 
+/*
+ * Numbers without leading zeros between dots, such as 1.10.0: of these our order, glibc's and that
+ * of the loader (systemd-boot) are the same.
+ */
+static bool is_version(const char *word)
+{
+    for (const char *at = word;; at++) {
+        size_t digits = strspn(at, "0123456789");
+
+        if (digits == 0 || (digits > 1 && *at == '0'))
+            return false;
+        at += digits;
+        if (*at == '\0')
+            return true;
+        if (*at != '.')
+            return false;
+    }
+}
+
 static bool take_number(struct span *text, const char *name, uint64_t greatest, uint64_t *number)
 {
     struct span value;
@@ -99,7 +118,7 @@ bool bundle_read_manifest(struct span text, struct bundle_manifest *manifest)
 
     memset(manifest, 0, sizeof(*manifest));
     if (!take_word(&text, "device", manifest->device) ||
-        !take_word(&text, "version", manifest->version) ||
+        !take_word(&text, "version", manifest->version) || !is_version(manifest->version) ||
         !take_number(&text, "sequence", UINT32_MAX, &sequence) ||
         !take_number(&text, "floor", UINT32_MAX, &floor) ||
         !take_number(&text, "size", BUNDLE_PAYLOAD_MAX, &manifest->size) ||

@@ -43,9 +43,11 @@
     X(SCTS_UNKNOWN, "scts-unknown", "how many are of a log that is not known")                     \
     X(SCTS_INVALID, "scts-invalid", "how many are not valid")                                      \
     X(STATUS, "status", "the status of the answer that the client got")                            \
-    X(BYTES_UP, "bytes-up", "bytes of the request's body")                                         \
-    X(BYTES_DOWN, "bytes-down", "bytes of the answer's body")                                      \
-    X(MS, "ms", "milliseconds from the request on")                                                \
+    X(BYTES_UP, "bytes-up",                                                                        \
+      "bytes of the request's body; of a spliced connection, all that the client sent")            \
+    X(BYTES_DOWN, "bytes-down",                                                                    \
+      "bytes of the answer's body; of a spliced connection, all that it got")                      \
+    X(MS, "ms", "milliseconds from the request, or the beginning of the connection")               \
     X(BY, "by", "who released it")                                                                 \
     X(UNTIL, "until", "when a release ends")                                                       \
     X(DETAIL, "detail", "more, in words")                                                          \
@@ -67,7 +69,7 @@ const char *record_field_name(enum record_field field);
     X(BLOCK, "block", 4, ROLES_WORKER, "a request or its answer was stopped by a rule")            \
     X(WOULD_BLOCK, "would-block", 5, ROLES_WORKER,                                                 \
       "the same, where policy.mode is observe and lets it pass")                                   \
-    X(SPLICE, "splice", 6, ROLES_WORKER, "a connection passes unopened")                           \
+    X(SPLICE, "splice", 6, ROLES_WORKER, "a connection has passed unopened (log.allowed)")         \
     X(REFUSE, "refuse", 4, ROLES_WORKER,                                                           \
       "a connection was turned away, or a request that broke the rules of HTTP")                   \
     X(RELEASE, "release", 5, ROLES_REGISTRY, "somebody has released something")                    \

@@ -120,12 +120,14 @@ def what_cannot_be_used_opens_nothing(ground):
 
 def the_provider_s_port_is_known_by_its_address(ground):
     """With another kernel, or another card, the ports may be found in another order."""
-    put(ground.machine, "/data/etc/network.conf", ground.files["network.conf"])
-    ground.machine.run("sync; mount -o remount,ro /data; sync")
-    ground.boot(ground.machine.disk, "wan", slow=ground.options.slow, turned=True)
-    ground.machine.ready(600)
-    it_is_healthy(ground)
-    equal(ground.machine.run("cat /run/port").split(), ["eth1"])
+    put(ground.machine, "/data/etc/network.conf", ground.files["network.conf"] + b"wan-interface = eth0\n")
+    for turned, port in ((False, "eth0"), (True, "eth1"), (True, "eth1")):
+        ground.machine.run("sync; mount -o remount,ro /data; sync")
+        ground.boot(ground.machine.disk, "wan", slow=ground.options.slow, turned=turned)
+        ground.machine.ready(600)
+        it_is_healthy(ground)
+        equal(ground.machine.run("cat /run/port").split(), [port])
+        equal(ground.machine.run("cat /data/state/wan-port").split(), ["eth0", "52:54:00:00:00:01"])
     the_main_job_is_done(ground)
 
 

@@ -53,6 +53,10 @@ static void test_bad_manifests(void **state)
         "device a\nversion ../../x\nsequence 1\nfloor 1\nsize 1\nsha256 " HEX "\n",
         "device a\nversion 1/2\nsequence 1\nfloor 1\nsize 1\nsha256 " HEX "\n",
         "device a\nversion .1\nsequence 1\nfloor 1\nsize 1\nsha256 " HEX "\n",
+        "device a\nversion 1~rc1\nsequence 1\nfloor 1\nsize 1\nsha256 " HEX "\n",
+        "device a\nversion 1.02\nsequence 1\nfloor 1\nsize 1\nsha256 " HEX "\n",
+        "device a\nversion 1.\nsequence 1\nfloor 1\nsize 1\nsha256 " HEX "\n",
+        "device a\nversion 1.0-1\nsequence 1\nfloor 1\nsize 1\nsha256 " HEX "\n",
         "device a\nversion 1+3\nsequence 1\nfloor 1\nsize 1\nsha256 " HEX "\n",
         "device a\nversion \nsequence 1\nfloor 1\nsize 1\nsha256 " HEX "\n",
         "device a\nversion 1\nsequence -1\nfloor 1\nsize 1\nsha256 " HEX "\n",
@@ -431,7 +435,7 @@ static void test_looks(void **state)
         assert_int_equal(install(place, text, sizeof(text)), -1);
         assert_non_null(strstr(text, " does not sort behind 1.1.0, "));
     }
-    static const char *const behind[] = {"1.1.1", "1.10.0", "1.1.0-1", "2"};
+    static const char *const behind[] = {"1.1.1", "1.10.0", "1.1.0.1", "2"};
     for (size_t i = 0; i < sizeof(behind) / sizeof(behind[0]); i++) {
         make(place, "sekisho-x86_64", behind[i], 12, "hello", "hello");
         assert_int_equal(look(place, text, sizeof(text)), UPDATE_NEWER);
@@ -461,7 +465,7 @@ static void test_looks(void **state)
     make(place, "sekisho-x86_64", "1.2.0", 12, "hello", "hello");
     assert_int_equal(look(place, text, sizeof(text)), UPDATE_FAILED);
     assert_string_equal(text, "version 1.2.0 was tried and has failed");
-    make(place, "sekisho-x86_64", "1.2.01", 13, "hello", "hello");
+    make(place, "sekisho-x86_64", "1.2.1", 13, "hello", "hello");
     assert_int_equal(look(place, text, sizeof(text)), UPDATE_NEWER);
     make(place, "sekisho-x86_64", "1.2", 13, "hello", "hello");
     assert_int_equal(look(place, text, sizeof(text)), UPDATE_NEWER);
