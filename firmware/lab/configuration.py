@@ -13,7 +13,7 @@ import time
 
 from case import check, equal
 from ground import FIRMWARE, GATEWAY_LAN4, copy_disk, stick
-from image import tool
+from image import change, tool
 from processes import wait_for
 from steps import identity, it_is_healthy, put, reset, to_menu
 
@@ -356,11 +356,7 @@ def a_change_that_was_cut_off_is_ended(ground):
 
 def schema_two(root):
     """A version whose network.conf has another form."""
-    path = os.path.join(root, "usr/share/sekisho/image/network.conf")
-    with open(path, encoding="ascii") as file:
-        text = file.read()
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text.replace("schema = 1", "schema = 2"))
+    change(root, "usr/share/sekisho/image/network.conf", "schema = 1", "schema = 2")
     folder = os.path.join(root, "usr/lib/sekisho/migrations")
     os.makedirs(folder)
     with open(os.path.join(folder, "1"), "w", encoding="ascii") as file:

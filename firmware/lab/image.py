@@ -11,14 +11,32 @@ import sys
 from ground import FIRMWARE
 
 
-def without_resolver(root):
-    """Never healthy; it would wait five minutes until it gives up."""
-    os.unlink(os.path.join(root, "usr/sbin/dnsmasq"))
-    path = os.path.join(root, "usr/lib/sekisho/trial")
+def change(root, path, pattern, text):
+    """One of the system's scripts; what is to be changed must be there."""
+    path = os.path.join(root, path)
     with open(path, encoding="ascii") as file:
-        text = file.read()
+        changed, count = re.subn(pattern, text, file.read())
+    if count == 0:
+        raise RuntimeError("%s has no %s" % (path, pattern))
     with open(path, "w", encoding="ascii") as file:
-        file.write(re.sub("(?m)^PATIENCE=.*$", "PATIENCE=120", text))
+        file.write(changed)
+
+
+def impatient(root):
+    """It would wait five minutes until it gives up."""
+    change(root, "usr/lib/sekisho/trial", "(?m)^PATIENCE=.*$", "PATIENCE=120")
+
+
+def without_resolver(root):
+    """Never healthy."""
+    os.unlink(os.path.join(root, "usr/sbin/dnsmasq"))
+    impatient(root)
+
+
+def without_disk(root):
+    """As if it had no driver for it."""
+    change(root, "usr/lib/sekisho/boot", "PARTNAME=sekisho-esp", "PARTNAME=another")
+    impatient(root)
 
 
 VERSIONS = {  # name: (version, sequence, what the kernel is told besides, what is changed in the system)
@@ -26,6 +44,7 @@ VERSIONS = {  # name: (version, sequence, what the kernel is told besides, what 
     # There is no such first program: the kernel panics.
     "panic": ("0.1.2", 3, "rdinit=/nothing", None),
     "ill": ("0.1.3", 4, "", without_resolver),
+    "lost": ("0.1.4", 5, "", without_disk),
 }
 
 

@@ -20,7 +20,7 @@ from activities import Facts, digest
 from case import check
 from disk_state import Damage, Disk
 from ground import copy_disk, stick
-from image import tool
+from image import change, tool
 from machine import MachineError
 from recording import WAYS, Recording, Replay
 from steps import it_is_healthy, it_takes_a_configuration
@@ -56,13 +56,8 @@ class Story(Facts):
 
 def waiting_for_its_disk(root):
     """For as long as the label of the ESP is another one."""
-    path = os.path.join(root, "usr/lib/sekisho/boot")
-    with open(path, encoding="ascii") as file:
-        text = file.read()
-    check("\nif data; then\n" in text, "boot looks for its disk elsewhere")
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text.replace("\nif data; then\n",
-                                "\nuntil findfs LABEL=SEKISHO-ESP; do sleep 1; done\nif data; then\n"))
+    change(root, "usr/lib/sekisho/boot", "(?m)^(if data; then)$",
+           r"until findfs LABEL=SEKISHO-ESP; do sleep 1; done\n\1")
 
 
 def loader_takes(versions):

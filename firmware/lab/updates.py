@@ -138,6 +138,21 @@ def an_update_by_url_is_not_tried_again(ground):
     check(status == 4 and "version 0.1.3 was tried and has failed" in said, status, said)
 
 
+def a_version_without_its_disk_is_left_again(ground):
+    """It cannot even read that it is on trial; the last of its tries is enough here."""
+    machine = ground.machine
+    before = identity(machine)
+    machine.run("mount -o ro $(findfs LABEL=STICK) /media && sekisho update /media/lost.bundle && umount /media && "
+                "mount $(cat /run/esp) /efi && cd /efi/EFI/Linux && mv sekisho_0.1.4+3.efi sekisho_0.1.4+1-2.efi && "
+                "cd / && umount /efi && sync", 300)
+    machine.send("reboot\n")
+    machine.wait(r"Sekisho 0\.1\.4 [^\n]*NOTHING IS SERVED: no disk with an image", 400)
+    machine.wait(r"Sekisho 0\.1\.1 ", 600)
+    machine.ready(600)
+    equal(identity(machine), before, "CA and configuration")
+    check("sekisho_0.1.4+0-3.efi" in versions(machine), versions(machine))
+
+
 def a_factory_reset_makes_everything_anew(ground):
     machine = ground.machine
     before = identity(machine)
@@ -166,6 +181,6 @@ def run(ground, perform):
                      an_update_by_url_is_looked_at, an_update_by_url_waits,
                      an_update_by_url_is_started_and_blessed, a_version_that_panics_is_left_again,
                      a_version_that_is_unhealthy_is_left_again, an_update_by_url_is_not_tried_again,
-                     a_factory_reset_makes_everything_anew):
+                     a_version_without_its_disk_is_left_again, a_factory_reset_makes_everything_anew):
         if not perform(function, ground) and function is it_is_healthy:
             return
