@@ -10,7 +10,7 @@
  * The manifest is text, six lines in this order, a name, a space and a value each:
  *
  *     device sekisho-x86_64
- *     version 1.2.0
+ *     version 1.2.0            numbers between dots, without leading zeros
  *     sequence 12              must be higher than that of the version that runs
  *     floor 10                 once this version has proved itself, none below is taken any more
  *     size 28258657            of the payload, in bytes
@@ -54,7 +54,7 @@ enum bundle_fault {
 
 struct bundle_manifest {
     char device[BUNDLE_TEXT];
-    char version[BUNDLE_TEXT]; /* letters, digits and .~- only: it becomes part of a file's name */
+    char version[BUNDLE_TEXT]; /* digits and dots only: it becomes part of a file's name */
     uint32_t sequence, floor;
     uint64_t size;
     uint8_t digest[DIGEST_SIZE];
