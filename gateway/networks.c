@@ -76,7 +76,7 @@ void networks_close(struct networks *networks)
 
 /* --- what an entry says --- */
 
-/* 0 when it is not there, is no number, or is none of a system (RFC 6793: 32 bits). */
+/* The number stays 0 where none of a system stands (RFC 6793: 32 bits). The library's status. */
 static int read_asn(MMDB_entry_s *entry, struct network_facts *facts)
 {
     MMDB_entry_data_s data;
